@@ -1,0 +1,2 @@
+// Fault: it leaves out transport/asio_tcp.hpp.
+#pragma once

@@ -1,0 +1,2 @@
+// Fault: no such room.
+#pragma once

@@ -1,0 +1,7 @@
+// Faults: an umbrella, and Asio, both directly and by way of one of our own headers.
+#pragma once
+
+#include <replikv/replikv.hpp>
+#include <replikv/transport/asio_tcp.hpp>
+
+#include <asio/io_context.hpp>

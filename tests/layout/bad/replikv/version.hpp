@@ -1,0 +1,2 @@
+// No fault here.
+#pragma once
