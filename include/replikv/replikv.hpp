@@ -9,4 +9,16 @@
 #include <replikv/core/limits.hpp>
 #include <replikv/core/random.hpp>
 #include <replikv/core/secret.hpp>
+#include <replikv/rdb/crc64.hpp>
+#include <replikv/rdb/item.hpp>
+#include <replikv/rdb/lzf.hpp>
+#include <replikv/rdb/opcodes.hpp>
+#include <replikv/rdb/reader.hpp>
+#include <replikv/rdb/writer.hpp>
+#include <replikv/resp/command.hpp>
+#include <replikv/resp/inline_request.hpp>
+#include <replikv/resp/number.hpp>
+#include <replikv/resp/parser.hpp>
+#include <replikv/resp/reply.hpp>
+#include <replikv/resp/writer.hpp>
 #include <replikv/version.hpp>
