@@ -21,4 +21,12 @@
 #include <replikv/resp/parser.hpp>
 #include <replikv/resp/reply.hpp>
 #include <replikv/resp/writer.hpp>
+#include <replikv/stream/block.hpp>
+#include <replikv/stream/command_stream.hpp>
+#include <replikv/stream/offset.hpp>
+#include <replikv/stream/replication_id.hpp>
+#include <replikv/stream/token.hpp>
+#include <replikv/transport/in_process.hpp>
+#include <replikv/transport/simulated.hpp>
+#include <replikv/transport/transport.hpp>
 #include <replikv/version.hpp>
