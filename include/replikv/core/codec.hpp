@@ -80,7 +80,8 @@ struct AnyMember {
 };
 struct PlainMember {
   template <class T>
-  requires(std::is_arithmetic_v<T> || std::is_enum_v<T> || is_chrono<T>) constexpr operator T() const noexcept;
+  requires(std::is_arithmetic_v<T> || std::is_enum_v<T> || is_chrono<T>) constexpr operator T()
+      const noexcept;
 };
 
 template <std::size_t, class Member>
@@ -119,8 +120,8 @@ template <class T>
 }
 
 template <class T>
-concept TriviallyCopyableClass = std::is_class_v<T> && std::is_trivially_copyable_v<T> &&
-    std::default_initializable<T>;
+concept TriviallyCopyableClass =
+    std::is_class_v<T> && std::is_trivially_copyable_v<T> && std::default_initializable<T>;
 
 /// Structs that get a Codec without asking.
 template <class T>
@@ -139,7 +140,8 @@ concept PlainStruct = TriviallyCopyableClass<T> && std::is_aggregate_v<T> && has
 template <class T, std::uint8_t Version = 1>
 requires detail::TriviallyCopyableClass<T>
 struct StructCodec {
-  static_assert(std::endian::native == std::endian::little, "replikv: StructCodec needs a little-endian host");
+  static_assert(std::endian::native == std::endian::little,
+                "replikv: StructCodec needs a little-endian host");
 
   static void encode(const T& value, std::string& out) {
     const std::size_t start = out.size();

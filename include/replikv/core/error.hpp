@@ -21,6 +21,7 @@ enum class Errc {
   timeout,              ///< the wait ended before its condition held
   history_lost,         ///< the token's write is not part of the history this node now holds
   detached,             ///< the role ended while the call was waiting
+  bad_option,           ///< options that contradict each other or are out of range
 
   // Reaching a peer.
   bad_address,      ///< the transport cannot read this address
@@ -73,6 +74,7 @@ class ErrorCategory final : public std::error_category {
       case Errc::timeout: return "timed out";
       case Errc::history_lost: return "the write is not part of the history held here";
       case Errc::detached: return "the role ended";
+      case Errc::bad_option: return "an option is out of range";
       case Errc::bad_address: return "the address cannot be understood";
       case Errc::address_in_use: return "the address is in use";
       case Errc::refused: return "connection refused";
@@ -136,6 +138,9 @@ namespace detail {
 // Out of line of the hot paths that may fail.
 [[noreturn, gnu::cold, gnu::noinline]] inline void throw_error(std::error_code code) {
   throw Error(code);
+}
+[[noreturn, gnu::cold, gnu::noinline]] inline void throw_error(std::error_code code, const std::string& detail) {
+  throw Error(code, detail);
 }
 
 inline void throw_if(std::error_code code) {

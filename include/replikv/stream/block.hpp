@@ -37,6 +37,7 @@ class Block {
   [[nodiscard]] Offset start() const noexcept { return start_; }
   [[nodiscard]] Offset end() const noexcept { return start_ + used_; }
   [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
+  [[nodiscard]] std::size_t room() const noexcept { return capacity_ - used_; }
   [[nodiscard]] const std::shared_ptr<Block>& next() const noexcept { return next_; }
 
   /// Takes as much of `bytes` as fits and returns what is left.

@@ -91,10 +91,19 @@ class CommandStream {
   Token append(std::uint32_t database, std::span<const resp::Arguments> commands) {
     const std::lock_guard lock(mutex_);
     if (commands.empty()) return {id_, end_};
-    select(database);
-    if (commands.size() > 1) put_words({"MULTI"});
-    for (const auto& command : commands) put(command);
-    if (commands.size() > 1) put_words({"EXEC"});
+    if (commands.size() == 1) {
+      select(database);
+      put(commands.front());
+      return finish();
+    }
+    // Whole or not at all, whatever memory says half-way.
+    scratch_.clear();
+    if (database != database_) resp::append_command(scratch_, "SELECT", std::to_string(database));
+    resp::append_command(scratch_, "MULTI");
+    for (const auto& command : commands) resp::append_command(scratch_, command);
+    resp::append_command(scratch_, "EXEC");
+    put_scratch();
+    database_ = database;
     return finish();
   }
 
@@ -294,20 +303,39 @@ class CommandStream {
     }
     scratch_.clear();
     resp::append_command(scratch_, command);
+    put_scratch();
+  }
+
+  void put_scratch() {
     put_bytes(as_bytes(scratch_));
     if (scratch_.capacity() > detail::Block::capacity_max) scratch_ = {};
   }
 
+  // Memory first: when there is none the stream is as it was.
   void put_bytes(Bytes bytes) {
+    auto more = blocks_for(bytes.size());
     end_ = end_ + bytes.size();
     bytes = newest_->fill(bytes);
+    newest_->link(std::move(more));
     while (!bytes.empty()) {
-      const std::size_t capacity = std::min(newest_->capacity() * 2, detail::Block::capacity_max);
-      auto block = std::make_shared<detail::Block>(newest_->end(), capacity);
-      newest_->link(block);
-      newest_ = std::move(block);
+      newest_ = newest_->next();
       bytes = newest_->fill(bytes);
     }
+  }
+
+  // A chain of blocks for what `size` bytes need beyond the room there is; null when they fit.
+  [[nodiscard]] std::shared_ptr<detail::Block> blocks_for(std::size_t size) const {
+    std::shared_ptr<detail::Block> first;
+    const detail::Block* before = newest_.get();
+    detail::Block* last = nullptr;
+    for (std::size_t room = newest_->room(); room < size; room += last->capacity()) {
+      const std::size_t capacity = std::min(before->capacity() * 2, detail::Block::capacity_max);
+      auto block = std::make_shared<detail::Block>(before->start() + before->capacity(), capacity);
+      detail::Block* made = block.get();
+      last == nullptr ? void(first = std::move(block)) : last->link(std::move(block));
+      before = last = made;
+    }
+    return first;
   }
 
   Token finish() {

@@ -1,0 +1,534 @@
+// The store: a thread-safe map of keys to values, to which a master or a replica may be attached. Every
+// operation an application has is here, with what it leaves in the command stream.
+#pragma once
+
+#include <replikv/core/clock.hpp>
+#include <replikv/core/codec.hpp>
+#include <replikv/core/error.hpp>
+#include <replikv/fwd.hpp>
+#include <replikv/store/database.hpp>
+#include <replikv/store/expiry.hpp>
+#include <replikv/store/number.hpp>
+#include <replikv/store/policy.hpp>
+#include <replikv/store/store_core.hpp>
+#include <replikv/store/transaction.hpp>
+#include <replikv/store/write.hpp>
+#include <replikv/stream/token.hpp>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <iterator>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <ranges>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace replikv::inline v0_1 {
+
+namespace detail {
+
+template <class Key, class Value, class Policy>
+[[nodiscard]] StoreCore<Key, Value, Policy>& database_of(Store<Key, Value, Policy>& store) noexcept;
+
+template <class Value, class Other>
+[[nodiscard]] bool is_same_value(const Value& value, const Other& other) {
+  if constexpr (std::equality_comparable_with<Value, Other>) {
+    return value == other;
+  } else {
+    return false;
+  }
+}
+
+}  // namespace detail
+
+/// What `Store::increment` returns: the write's token and the number there is now.
+template <class Number>
+struct Incremented : Written {
+  Number value{};
+};
+
+/// A map that many threads may use at once, and that replication attaches to.
+///
+/// Keys of std::string are looked up by std::string_view and never copied for it. A key whose expiry has
+/// passed is not there for any reader or writer; only `size` counts it until it is deleted.
+///
+/// Functions given to visit, update, scan, for_each and transaction run under locks of the store: they
+/// must not call the store.
+///
+/// Errors         Writes come in two forms: the plain one throws `Error`, the one with an error code sets it.
+///                `Errc::read_only`, `Errc::not_enough_replicas` from the role, `Errc::too_large` for keys
+///                and values whose bytes exceed 512 MiB. A failed write, by an error or by std::bad_alloc,
+///                changed nothing and streamed nothing.
+/// Thread safety  every call from any thread; destruction: nobody uses it, and it has no role
+/// Effects        A master's writes are appended to its stream while the key's shard is locked, so the
+///                stream has their order. Writes that change nothing append nothing, except `clear`.
+template <class Key, class Value, class Policy>
+class Store {
+  static_assert(Encodable<Key>,
+                "replikv: Key needs Codec<Key>::encode(const Key&, std::string& out) and "
+                "Codec<Key>::decode(std::string_view, Key&) -> bool; see replikv/core/codec.hpp");
+  static_assert(Encodable<Value>,
+                "replikv: Value needs Codec<Value>::encode(const Value&, std::string& out) and "
+                "Codec<Value>::decode(std::string_view, Value&) -> bool; see replikv/core/codec.hpp");
+
+ public:
+  using key_type = Key;
+  using mapped_type = Value;
+  using KeyView = detail::ViewOf<Key>;      ///< std::string_view, or const Key&
+  using ValueView = detail::ViewOf<Value>;  ///< std::string_view, or const Value&
+  using KeyList = std::initializer_list<std::remove_cvref_t<KeyView>>;
+  using PairList =
+      std::initializer_list<std::pair<std::remove_cvref_t<KeyView>, std::remove_cvref_t<ValueView>>>;
+  using TransactionType = Transaction<Key, Value, Policy>;
+
+  Store() : Store(Clock{}) {}
+  /// With a wall clock of its own; its source must outlive the store.
+  explicit Store(Clock clock) : core_(clock) {}
+
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  // --- Reading -----------------------------------------------------------------------------------
+
+  [[nodiscard]] std::optional<Value> get(KeyView key) const {
+    std::optional<Value> value;
+    core_.read_live(key, [&](const Entry& entry) { value.emplace(entry.value()); });
+    return value;
+  }
+
+  [[nodiscard]] bool contains(KeyView key) const {
+    return core_.read_live(key, [](const Entry&) {});
+  }
+
+  /// Calls `f(value)` without copying the value: a `ValueView` that ends with the call. Writers of the
+  /// key's shard wait meanwhile. False, and no call, when the key is not there.
+  template <class F>
+  requires std::invocable<F&, ValueView>
+  bool visit(KeyView key, F&& f) const {
+    return core_.read_live(key, [&](const Entry& entry) { f(entry.value()); });
+  }
+
+  /// The values of many keys, in the order of the keys. Faster than as many `get`s where memory is slow,
+  /// because the waits overlap. Not one instant: writes may come between.
+  template <std::ranges::forward_range Keys>
+  requires std::convertible_to<std::ranges::range_reference_t<const Keys&>, KeyView>
+  [[nodiscard]] std::vector<std::optional<Value>> get_many(const Keys& keys) const {
+    using Reference = std::ranges::range_reference_t<const Keys&>;
+    static_assert(std::is_lvalue_reference_v<Reference> || std::same_as<Reference, std::string_view>,
+                  "replikv: get_many needs keys that stay where they are, not a view that makes them");
+    std::vector<std::optional<Value>> values;
+    const auto end = std::ranges::end(keys);
+    for (auto next = std::ranges::begin(keys); next != end;) next = get_batch(next, end, values);
+    return values;
+  }
+  [[nodiscard]] std::vector<std::optional<Value>> get_many(KeyList keys) const {
+    return get_many<KeyList>(keys);
+  }
+
+  /// What is left until the key expires, in milliseconds.
+  [[nodiscard]] TimeToLive ttl(KeyView key) const {
+    TimeToLive answer;
+    core_.read_live(key, [&](const Entry& entry) {
+      answer.key_exists = true;
+      if (entry.expires_at_ms == detail::never_ms) return;
+      answer.left =
+          std::chrono::milliseconds(std::max<std::int64_t>(0, entry.expires_at_ms - core_.now_ms()));
+    });
+    return answer;
+  }
+
+  /// Keys, with those that have expired and are not deleted yet (Redis: DBSIZE).
+  [[nodiscard]] std::size_t size() const noexcept { return core_.size(); }
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+
+  /// Calls `f(key, value)` for some keys, from `cursor` on (0: the first), and returns the cursor for the
+  /// next call; 0: that was all. Between calls the store may be written: a key that is there from the
+  /// first call to the last is seen exactly once, others at most once for each time they were there.
+  template <class F>
+  requires std::invocable<F&, KeyView, ValueView> std::uint64_t scan(std::uint64_t cursor, F&& f)
+  const {
+    const std::shared_lock lock(core_.mutex(Core::Table::part_of(cursor)));
+    const auto here = core_.table().covering(cursor);
+    const std::int64_t now = core_.now_ms();
+    Core::Table::for_each(*here.segment, [&](const Entry& entry) {
+      if (entry.expires_at_ms <= now) return;
+      // The cursor is inside the segment only after the contents were replaced as a whole.
+      if (here.first != cursor && Core::Table::hash(entry.key()) < cursor) return;
+      f(entry.key(), entry.value());
+    });
+    return here.next;
+  }
+
+  /// Calls `f(key, value)` for all keys, as one scan after the other.
+  template <class F>
+  requires std::invocable<F&, KeyView, ValueView>
+  void for_each(F&& f) const {
+    std::uint64_t cursor = 0;
+    do {
+      cursor = scan(cursor, f);
+    } while (cursor != 0);
+  }
+
+  // --- Writing one key -----------------------------------------------------------------------------
+  // What a write that changed nothing returns has `changed == false` and the stream's position.
+
+  /// Sets the value and the expiry; without one the key does not expire, whatever it did before. An
+  /// expiry that has passed removes the key. Streams `SET key value [PXAT ms]`.
+  Written set(KeyView key, ValueView value, Expiry expiry, std::error_code& error) {
+    return set_where(key, value, expiry, error, [](const Entry*) { return true; });
+  }
+  Written set(KeyView key, ValueView value, std::error_code& error) {
+    return set(key, value, Expiry(), error);
+  }
+  Written set(KeyView key, ValueView value, Expiry expiry = {}) {
+    return thrown([&](std::error_code& error) { return set(key, value, expiry, error); });
+  }
+
+  /// As `set`, if the key is not there.
+  Written set_if_absent(KeyView key, ValueView value, Expiry expiry, std::error_code& error) {
+    return set_where(key, value, expiry, error, [](const Entry* entry) { return entry == nullptr; });
+  }
+  Written set_if_absent(KeyView key, ValueView value, std::error_code& error) {
+    return set_if_absent(key, value, Expiry(), error);
+  }
+  Written set_if_absent(KeyView key, ValueView value, Expiry expiry = {}) {
+    return thrown([&](std::error_code& error) { return set_if_absent(key, value, expiry, error); });
+  }
+
+  /// As `set`, if the key is there.
+  Written set_if_present(KeyView key, ValueView value, Expiry expiry, std::error_code& error) {
+    return set_where(key, value, expiry, error, [](const Entry* entry) { return entry != nullptr; });
+  }
+  Written set_if_present(KeyView key, ValueView value, std::error_code& error) {
+    return set_if_present(key, value, Expiry(), error);
+  }
+  Written set_if_present(KeyView key, ValueView value, Expiry expiry = {}) {
+    return thrown([&](std::error_code& error) { return set_if_present(key, value, expiry, error); });
+  }
+
+  /// Replaces the value, if it is `expected`, and keeps the expiry. Streams `SET key value [KEEPTTL]`.
+  Written compare_and_set(KeyView key, ValueView expected, ValueView desired,
+                          std::error_code& error) requires std::equality_comparable<Value> {
+    if ((error = size_error(key, desired))) return {};
+    Write write(core_, key);
+    if ((error = write.refusal())) return {};
+    const Entry* const entry = write.live();
+    if (entry == nullptr || !(entry->value() == expected)) return write.unchanged();
+    return write.put(desired, entry->expires_at_ms, detail::OnReplace::keep_expiry);
+  }
+  Written compare_and_set(KeyView key, ValueView expected,
+                          ValueView desired) requires std::equality_comparable<Value> {
+    return thrown([&](std::error_code& error) { return compare_and_set(key, expected, desired, error); });
+  }
+
+  /// Calls `f(std::optional<Value>&)` with the value, or with nothing if the key is not there; what f
+  /// leaves is what the key has then, nothing: it is erased. The expiry stays. If f throws, nothing
+  /// changed; nor if it leaves an equal value. Streams `SET key value [KEEPTTL]` or `DEL key`.
+  template <class F>
+  requires std::invocable < F&, std::optional<Value>
+  & > Written update(KeyView key, F&& f, std::error_code& error) {
+    Write write(core_, key);
+    if ((error = write.refusal())) return {};
+    const Entry* const entry = write.live();
+    std::optional<Value> value;
+    if (entry != nullptr) value.emplace(entry->value());
+    f(value);
+    return finish_update(write, key, entry, value, error);
+  }
+  template <class F>
+  requires std::invocable < F&, std::optional<Value>
+  & > Written update(KeyView key, F&& f) {
+    return thrown([&](std::error_code& error) { return update(key, f, error); });
+  }
+
+  /// Adds to a number; a key that is not there counts from 0, the expiry stays. Strings are 64-bit integers
+  /// in canonical spelling. An overflow, or a value that is no number: `Errc::not_a_number`.
+  /// Streams the result, `SET key value [KEEPTTL]`.
+  Incremented<detail::NumberOf<Value>> increment(
+      KeyView key, detail::StepOf<Value> by, std::error_code& error) requires detail::Incrementable<Value> {
+    if (detail::is_too_large<Key>(key))
+      return error = Errc::too_large, Incremented<detail::NumberOf<Value>>{};
+    Write write(core_, key);
+    if ((error = write.refusal())) return {};
+    const Entry* const entry = write.live();
+    std::optional<detail::NumberOf<Value>> number{0};
+    if (entry != nullptr) number = detail::to_number(entry->value());
+    if (number) number = detail::add(*number, by);
+    if (!number) return error = Errc::not_a_number, Incremented<detail::NumberOf<Value>>{};
+    if (entry != nullptr && by == 0) return {write.unchanged(), *number};
+    const std::int64_t expires_at = entry != nullptr ? entry->expires_at_ms : detail::never_ms;
+    const Value value = detail::from_number<Value>(*number);
+    return {write.put(value, expires_at, detail::OnReplace::keep_expiry), *number};
+  }
+  Incremented<detail::NumberOf<Value>> increment(
+      KeyView key, std::error_code& error) requires detail::Incrementable<Value> {
+    return increment(key, 1, error);
+  }
+  Incremented<detail::NumberOf<Value>> increment(
+      KeyView key, detail::StepOf<Value> by = 1) requires detail::Incrementable<Value> {
+    return thrown([&](std::error_code& error) { return increment(key, by, error); });
+  }
+
+  /// Streams `DEL key`, if it was there.
+  Written erase(KeyView key, std::error_code& error) {
+    Write write(core_, key);
+    if ((error = write.refusal())) return {};
+    return write.erase();
+  }
+  Written erase(KeyView key) {
+    return thrown([&](std::error_code& error) { return erase(key, error); });
+  }
+
+  /// Lets the key expire; not changed when it is not there. A time that has passed erases it. Streams
+  /// `PEXPIREAT key ms` or `DEL key`.
+  Written expire_at(KeyView key, WallTime at, std::error_code& error) {
+    return set_expiry(key, Expiry(at), error);
+  }
+  Written expire_at(KeyView key, WallTime at) {
+    return thrown([&](std::error_code& error) { return expire_at(key, at, error); });
+  }
+  template <class Rep, class Period>
+  Written expire(KeyView key, std::chrono::duration<Rep, Period> after, std::error_code& error) {
+    return set_expiry(key, Expiry(after), error);
+  }
+  template <class Rep, class Period>
+  Written expire(KeyView key, std::chrono::duration<Rep, Period> after) {
+    return thrown([&](std::error_code& error) { return expire(key, after, error); });
+  }
+
+  /// Takes the expiry away; not changed when there is none. Streams `PERSIST key`.
+  Written persist(KeyView key, std::error_code& error) { return set_expiry(key, Expiry(), error); }
+  Written persist(KeyView key) {
+    return thrown([&](std::error_code& error) { return persist(key, error); });
+  }
+
+  // --- Writing many keys ---------------------------------------------------------------------------
+
+  /// Sets all pairs at once; of equal keys the last counts. None of them expires. Streams one `MSET`.
+  template <std::ranges::input_range Pairs>
+  Written set_many(const Pairs& pairs, std::error_code& error) {
+    std::vector<detail::PendingChange<Core>> pending;
+    detail::EffectList<Key, Value> effects;
+    typename Core::Shards shards;
+    for (const auto& [key, value] : pairs) {
+      if ((error = size_error(key, value))) return {};
+      typename Core::Owned fresh(Entry::create(key, value, detail::never_ms));
+      const Entry& entry = *fresh;
+      const std::uint64_t hash = Core::Table::hash(entry.key());
+      effects.set_together(entry.key(), entry.value());
+      pending.push_back({hash, entry.key(), std::move(fresh)});
+      shards.set(Core::Table::part_of(hash));
+    }
+    error.clear();
+    detail::Waker waker;
+    const detail::ShardLocks<Core> locks(core_, shards);
+    if (pending.empty()) return {};
+    if ((error = core_.refusal())) return {};
+    return {detail::commit<Core>(core_, pending, effects.effects(), waker), true};
+  }
+  template <std::ranges::input_range Pairs>
+  Written set_many(const Pairs& pairs) {
+    return thrown([&](std::error_code& error) { return set_many(pairs, error); });
+  }
+  Written set_many(PairList pairs, std::error_code& error) { return set_many<PairList>(pairs, error); }
+  Written set_many(PairList pairs) { return set_many<PairList>(pairs); }
+
+  /// Removes everything. Streams `FLUSHDB`, even if nothing was there.
+  Written clear(std::error_code& error) {
+    auto contents = std::make_unique<typename Core::Table>();  // destroyed, full, when the locks are gone
+    detail::Waker waker;
+    const std::lock_guard lock(core_);
+    if ((error = core_.refusal())) return {};
+    constexpr std::string_view word = "FLUSHDB";
+    const resp::Arguments effect(&word, 1);
+    const bool changed = core_.size() != 0;
+    const Token token = core_.append({&effect, 1}, waker);
+    contents = core_.replace_contents(std::move(contents));
+    return {token, changed};
+  }
+  Written clear() {
+    return thrown([&](std::error_code& error) { return clear(error); });
+  }
+
+  /// Runs `f(TransactionType&)` alone: nobody reads or writes meanwhile. What it wrote happens at once when
+  /// it returns; if it throws, nothing happens. Streams one effect for each key that changed, several in
+  /// MULTI and EXEC.
+  ///
+  /// Naming the keys lets all others go on meanwhile; any other key is then `Errc::not_declared`. The form
+  /// with an error code also takes every `Error` that f lets out.
+  template <class F>
+  requires std::invocable<F&, TransactionType&> Written transaction(F&& f) {
+    return run(typename Core::Shards().set(), nullptr, f);
+  }
+  template <class F>
+  requires std::invocable<F&, TransactionType&> Written transaction(F&& f, std::error_code& error) {
+    return caught(error, [&] { return transaction(f); });
+  }
+  template <std::ranges::input_range Keys, class F>
+  requires std::invocable<F&, TransactionType&> Written transaction(const Keys& keys, F&& f) {
+    typename TransactionType::Declared declared;
+    typename Core::Shards shards;
+    for (const auto& key : keys) {
+      Key copy(key);
+      const std::uint64_t hash = Core::Table::hash(copy);
+      shards.set(Core::Table::part_of(hash));
+      declared.emplace_back(hash, std::move(copy));
+    }
+    std::sort(declared.begin(), declared.end(),
+              [](const auto& a, const auto& b) { return a.first < b.first; });
+    return run(shards, &declared, f);
+  }
+  template <std::ranges::input_range Keys, class F>
+  requires std::invocable<F&, TransactionType&> Written transaction(const Keys& keys, F&& f,
+                                                                    std::error_code& error) {
+    return caught(error, [&] { return transaction(keys, f); });
+  }
+  template <class F>
+  requires std::invocable<F&, TransactionType&> Written transaction(KeyList keys, F&& f) {
+    return transaction<KeyList>(keys, f);
+  }
+  template <class F>
+  requires std::invocable<F&, TransactionType&> Written transaction(KeyList keys, F&& f,
+                                                                    std::error_code& error) {
+    return transaction<KeyList>(keys, f, error);
+  }
+
+  // --- Expiry ----------------------------------------------------------------------------------------
+
+  /// Deletes keys that have expired, looking for no longer than about `budget`; returns how many. Without
+  /// it they go when somebody asks for them. A master does this by itself; on a replica it does nothing.
+  std::size_t expire_due(Duration budget) { return core_.expire_due(budget); }
+
+ private:
+  using Core = detail::StoreCore<Key, Value, Policy>;
+  using Entry = typename Core::Entry;
+  using Write = detail::KeyWrite<Core, Key, Value>;
+
+  friend Core& detail::database_of<Key, Value, Policy>(Store&) noexcept;
+
+  static constexpr std::size_t batch_keys = 32;
+
+  template <class F>
+  static auto thrown(F&& f) {
+    std::error_code error;
+    auto result = f(error);
+    detail::throw_if(error);
+    return result;
+  }
+
+  template <class F>
+  static Written caught(std::error_code& error, F&& f) {
+    error.clear();
+    try {
+      return f();
+    } catch (const Error& thrown_error) {
+      error = thrown_error.code();
+      return {};
+    }
+  }
+
+  [[nodiscard]] static std::error_code size_error(KeyView key, ValueView value) {
+    if (detail::is_too_large<Key>(key) || detail::is_too_large<Value>(value)) return Errc::too_large;
+    return {};
+  }
+
+  template <class Condition>
+  Written set_where(KeyView key, ValueView value, Expiry expiry, std::error_code& error,
+                    Condition&& condition) {
+    if ((error = size_error(key, value))) return {};
+    Write write(core_, key);
+    if ((error = write.refusal())) return {};
+    if (!condition(write.live())) return write.unchanged();
+    const std::int64_t expires_at = detail::to_ms(expiry.at(detail::to_wall_time(write.now_ms())));
+    if (expires_at <= write.now_ms()) return write.erase();
+    return write.put(value, expires_at, detail::OnReplace::set_expiry);
+  }
+
+  Written set_expiry(KeyView key, Expiry expiry, std::error_code& error) {
+    Write write(core_, key);
+    if ((error = write.refusal())) return {};
+    if (write.live() == nullptr) return write.unchanged();
+    const std::int64_t expires_at = detail::to_ms(expiry.at(detail::to_wall_time(write.now_ms())));
+    return expires_at <= write.now_ms() ? write.erase() : write.set_expiry(expires_at);
+  }
+
+  // Apart, because it does not depend on the function that updated.
+  [[gnu::noinline]] static Written finish_update(Write& write, KeyView key, const Entry* entry,
+                                                 const std::optional<Value>& value, std::error_code& error) {
+    if (!value) return write.erase();
+    if ((error = size_error(key, *value))) return {};
+    if (entry != nullptr && detail::is_same_value(*value, entry->value())) return write.unchanged();
+    const std::int64_t expires_at = entry != nullptr ? entry->expires_at_ms : detail::never_ms;
+    return write.put(*value, expires_at, detail::OnReplace::keep_expiry);
+  }
+
+  template <class F>
+  Written run(const typename Core::Shards& shards, const typename TransactionType::Declared* declared, F& f) {
+    detail::Waker waker;
+    const detail::ShardLocks<Core> locks(core_, shards);
+    TransactionType transaction(core_, declared);
+    f(transaction);
+    return transaction.commit(waker);
+  }
+
+  /// Reads up to `batch_keys` keys, with the shared locks of their shards; memory is asked for in time.
+  template <class Iterator, class End>
+  Iterator get_batch(Iterator first, End end, std::vector<std::optional<Value>>& values) const {
+    std::array<std::uint64_t, batch_keys> hashes;
+    typename Core::Shards shards;
+    std::size_t count = 0;
+    Iterator last = first;
+    for (; count < batch_keys && last != end; ++count, ++last) {
+      hashes[count] = Core::Table::hash(*last);
+      shards.set(Core::Table::part_of(hashes[count]));
+    }
+    bool any_expired = false;
+    const std::size_t start = values.size();
+    values.resize(start + count);
+    {
+      const detail::ShardLocks<Core, true> locks(core_, shards);
+      const auto& table = core_.table();
+      for (std::size_t i = 0; i < count; ++i) table.prefetch_bucket(hashes[i]);
+      for (std::size_t i = 0; i < count; ++i) table.prefetch_entry(hashes[i]);
+      Iterator next = first;
+      for (std::size_t i = 0; i < count; ++i, ++next) {
+        const Entry* const entry = table.find(hashes[i], *next);
+        if (entry == nullptr) continue;
+        if (core_.is_expired(*entry)) {
+          any_expired = true;
+        } else {
+          values[start + i].emplace(entry->value());
+        }
+      }
+    }
+    if (any_expired) {  // asking again deletes them
+      for (Iterator next = first; next != last; ++next) static_cast<void>(contains(*next));
+    }
+    return last;
+  }
+
+  Core core_;
+};
+
+namespace detail {
+
+/// A store as replication sees it.
+template <class Key, class Value, class Policy>
+[[nodiscard]] StoreCore<Key, Value, Policy>& database_of(Store<Key, Value, Policy>& store) noexcept {
+  return store.core_;
+}
+
+}  // namespace detail
+}  // namespace replikv::inline v0_1

@@ -1,0 +1,520 @@
+// The contents of a store: entries in hash order, in parts that grow a segment at a time (extendible
+// hashing), so that no caller ever waits for a whole table to be rehashed. It has no lock: a part belongs
+// to the shard of its number, and whoever calls holds that shard's lock.
+#pragma once
+
+#include <replikv/rdb/writer.hpp>
+#include <replikv/store/entry.hpp>
+#include <replikv/store/policy.hpp>
+#include <replikv/store/segment.hpp>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace replikv::inline v0_1::detail {
+
+/// Entries of segments that were changed before a snapshot's cursor reached them, as they had been.
+class HandedOver {
+ public:
+  /// `append` appends to the text it is given; if it throws, nothing was handed over.
+  template <class Append>
+  void add(Append&& append) {
+    const std::lock_guard lock(mutex_);
+    const std::size_t before = entries_.size();
+    try {
+      append(entries_);
+    } catch (...) {
+      entries_.resize(before);
+      throw;
+    }
+  }
+
+  /// Everything so far; false when there was nothing.
+  bool take(std::string& out) {
+    std::string taken;
+    {
+      const std::lock_guard lock(mutex_);
+      taken.swap(entries_);
+    }
+    out.append(taken);
+    return !taken.empty();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::string entries_;  // encoded for an RDB file
+};
+
+/// A position in hash space, and the segment that covers it.
+template <class Segment>
+struct Covering {
+  Segment* segment;
+  std::uint64_t first;  // of the hashes the segment covers
+  std::uint64_t next;   // the first hash behind the segment; 0 behind the last
+};
+
+/// Thread safety  different parts: safe; one part: const calls only. What concerns all parts says so.
+/// Cost           look-up and insertion O(1); an insertion may split one segment
+template <class Key, class Value, class Policy>
+class Table {
+ public:
+  using Entry = detail::Entry<Key, Value>;
+  using Owned = OwnedEntry<Entry>;
+  using Segment = detail::Segment<Entry, Policy::segment_buckets>;
+  using KeyView = ViewOf<Key>;
+  using ValueView = ViewOf<Value>;
+
+  static constexpr unsigned shard_bits = Policy::shard_bits;
+  static constexpr std::size_t parts = std::size_t{1} << shard_bits;
+  static_assert(shard_bits <= 10, "replikv: Policy::shard_bits is at most 10");
+
+  /// Where a key is, or may be put: valid until the part changes.
+  struct Place {
+    Segment* head = nullptr;    // its header counts
+    Segment* holder = nullptr;  // the slot's: `head` or one that continues it
+    Slot* slot = nullptr;
+    Entry* entry = nullptr;  // null: the slot is free
+
+    explicit operator bool() const noexcept { return entry != nullptr; }
+  };
+
+  Table() {
+    for (Part& part : parts_) {
+      part.directory.resize(1);
+      part.directory.front() = new Segment(0, 0);
+    }
+  }
+  Table(const Table&) = delete;
+  Table& operator=(const Table&) = delete;
+
+  [[nodiscard]] static std::uint64_t hash(KeyView key) noexcept { return typename Policy::Hash{}(key); }
+  [[nodiscard]] static std::size_t part_of(std::uint64_t hash) noexcept {
+    return static_cast<std::size_t>(hash >> 1 >> (63 - shard_bits));
+  }
+
+  // --- Looking up --------------------------------------------------------------------------------
+
+  [[nodiscard]] Entry* find(std::uint64_t hash, KeyView key) const noexcept {
+    return probe(head_of(hash), hash, key).entry;
+  }
+  [[nodiscard]] Place locate(std::uint64_t hash, KeyView key) const noexcept {
+    Place place = probe(head_of(hash), hash, key);
+    if (place.entry == nullptr) place.slot = nullptr;
+    return place;
+  }
+
+  /// Asks for the cache line a look-up will read first.
+  void prefetch_bucket(std::uint64_t hash) const noexcept {
+    __builtin_prefetch(&head_of(hash)->buckets[Segment::home(hash)]);
+  }
+  /// Once that has come: asks for the entries a look-up will compare.
+  void prefetch_entry(std::uint64_t hash) const noexcept {
+    for (const Slot slot : head_of(hash)->buckets[Segment::home(hash)].slots) {
+      if (is_entry(slot) && slot >> address_bits == Segment::tag(hash)) {
+        __builtin_prefetch(entry_of<Entry>(slot));
+      }
+    }
+  }
+
+  // --- Changing ----------------------------------------------------------------------------------
+  // First what may fail, `before_change` and `prepare`; then one that cannot.
+
+  /// Hands what a snapshot under way still needs over to it. Comes before every change.
+  void before_change(std::uint64_t hash) {
+    if (handed_over_ != nullptr) [[unlikely]]
+      hand_over(*head_of(hash));
+  }
+
+  /// Finds the key, or makes room for it. Comes after `before_change`.
+  [[nodiscard]] Place prepare(std::uint64_t hash, KeyView key) {
+    Part& part = parts_[part_of(hash)];
+    for (;;) {
+      Segment* const head = part.directory[part.index(hash)];
+      Place place = probe(head, hash, key);
+      if (place.entry != nullptr || (place.slot != nullptr && *place.slot == tombstone)) return place;
+      if (head->used >= Segment::used_max && make_room(part, *head, hash)) continue;
+      if (place.slot == nullptr) extend(place, hash);
+      return place;
+    }
+  }
+
+  /// Puts an entry into the place prepared for its key; returns the one it replaces.
+  Owned put(const Place& place, std::uint64_t hash, Owned fresh) noexcept {
+    Part& part = parts_[part_of(hash)];
+    Owned replaced(place.entry);
+    if (place.entry == nullptr) {
+      if (*place.slot == empty_slot) ++place.holder->used;
+      ++place.head->live;
+      ++part.keys;
+      note_expiry(part, *place.head, never_ms, fresh->expires_at_ms);
+    } else {
+      note_expiry(part, *place.head, replaced->expires_at_ms, fresh->expires_at_ms);
+    }
+    *place.slot = Segment::slot_for(hash, fresh.release());
+    return replaced;
+  }
+
+  /// Replaces the value where it is. Precondition: `place.entry->takes(value)`.
+  void overwrite(const Place& place, std::uint64_t hash, ValueView value,
+                 std::int64_t expires_at_ms) noexcept {
+    place.entry->overwrite(value);
+    set_expiry(place, hash, expires_at_ms);
+  }
+
+  void set_expiry(const Place& place, std::uint64_t hash, std::int64_t expires_at_ms) noexcept {
+    const std::int64_t before = std::exchange(place.entry->expires_at_ms, expires_at_ms);
+    note_expiry(parts_[part_of(hash)], *place.head, before, expires_at_ms);
+  }
+
+  Owned erase(const Place& place, std::uint64_t hash) noexcept {
+    erase_slot(parts_[part_of(hash)], *place.head, *place.holder, *place.slot);
+    return Owned(place.entry);
+  }
+
+  // --- Walking, in hash order --------------------------------------------------------------------
+
+  [[nodiscard]] Covering<Segment> covering(std::uint64_t position) const noexcept {
+    Segment* const head = head_of(position);
+    const unsigned prefix = shard_bits + head->depth;
+    if (prefix == 0) return {head, 0, 0};
+    const std::uint64_t size = std::uint64_t{1} << (64 - prefix);
+    const std::uint64_t first = position & ~(size - 1);
+    return {head, first, first + size};
+  }
+
+  template <class F>
+  static void for_each(const Segment& head, F&& f) {
+    for (const Segment* segment = &head; segment != nullptr; segment = segment->overflow) {
+      for (const Bucket& bucket : segment->buckets) {
+        for (const Slot slot : bucket.slots) {
+          if (is_entry(slot)) f(*entry_of<Entry>(slot));
+        }
+      }
+    }
+  }
+
+  // --- Expiry --------------------------------------------------------------------------------------
+
+  /// Erases what is due in one segment, calling `gone(key)` before each, which may throw.
+  template <class Gone>
+  std::size_t expire(std::uint64_t position, std::int64_t now_ms, Gone&& gone) {
+    Part& part = parts_[part_of(position)];
+    Segment& head = *head_of(position);
+    hand_over(head);
+    std::size_t deleted = 0;
+    std::int64_t next = never_ms;
+    for (Segment* segment = &head; segment != nullptr; segment = segment->overflow) {
+      for (Bucket& bucket : segment->buckets) {
+        for (Slot& slot : bucket.slots) {
+          if (!is_entry(slot)) continue;
+          Entry* const entry = entry_of<Entry>(slot);
+          if (entry->expires_at_ms > now_ms) {
+            next = std::min(next, entry->expires_at_ms);
+            continue;
+          }
+          gone(entry->key());
+          erase_slot(part, head, *segment, slot);
+          Entry::destroy(entry);
+          ++deleted;
+        }
+      }
+    }
+    head.next_expiry = next;
+    return deleted;
+  }
+
+  /// Makes the part's bound as good as its segments'.
+  void refresh_next_expiry(std::size_t number) noexcept {
+    Part& part = parts_[number];
+    part.next_expiry = never_ms;
+    for (const Segment* segment : part.directory) {
+      part.next_expiry = std::min(part.next_expiry, segment->next_expiry);
+    }
+  }
+
+  // --- Counting ------------------------------------------------------------------------------------
+
+  [[nodiscard]] std::size_t keys(std::size_t part) const noexcept { return parts_[part].keys; }
+  [[nodiscard]] std::size_t expiring(std::size_t part) const noexcept { return parts_[part].expiring; }
+  [[nodiscard]] std::int64_t next_expiry(std::size_t part) const noexcept { return parts_[part].next_expiry; }
+  /// Of all parts.
+  [[nodiscard]] std::size_t keys() const noexcept { return total(&Part::keys); }
+  [[nodiscard]] std::size_t expiring() const noexcept { return total(&Part::expiring); }
+
+  /// Makes room for so many keys at once. Does nothing unless the table is empty.
+  void reserve(std::size_t expected_keys) {
+    if (keys() != 0) return;
+    const std::size_t segments = expected_keys / parts / (Segment::slots / 2);
+    if (segments < 2) return;
+    for (Part& part : parts_) presize(part, static_cast<unsigned>(std::bit_width(segments - 1)));
+  }
+
+  // --- Snapshots: begin and end concern all parts --------------------------------------------------
+
+  /// From now on the old contents of segments that change go to `handed_over`, once each, unless
+  /// `walk` came first.
+  void begin_snapshot(HandedOver& handed_over) noexcept {
+    assert(handed_over_ == nullptr);
+    ++epoch_;
+    handed_over_ = &handed_over;
+  }
+  void end_snapshot() noexcept { handed_over_ = nullptr; }
+  [[nodiscard]] HandedOver* snapshot() const noexcept { return handed_over_; }
+
+  /// Appends the segment to `out`, unless it was handed over or walked since the snapshot began. Readers
+  /// may be at work, writers not.
+  void walk(Segment& head, std::string& out) const {
+    if (head.epoch == epoch_) return;
+    const std::size_t before = out.size();
+    try {
+      encode(head, out);
+    } catch (...) {
+      out.resize(before);
+      throw;
+    }
+    head.epoch = epoch_;
+  }
+
+  // A table that was replaced, waiting to be destroyed where no lock is held.
+  std::unique_ptr<Table> next_retired;
+
+ private:
+  struct alignas(cache_line_bytes) Part {
+    Part() = default;
+    Part(const Part&) = delete;
+    Part& operator=(const Part&) = delete;
+    ~Part() { destroy(*this); }
+
+    std::vector<Segment*> directory;  // 2^depth; a segment of less depth stands in several places, owned
+    unsigned depth = 0;
+    std::size_t segments = 1;
+    std::size_t keys = 0;
+    std::size_t expiring = 0;
+    std::int64_t next_expiry = never_ms;  // no entry expires before
+
+    [[nodiscard]] std::size_t index(std::uint64_t hash) const noexcept {
+      return static_cast<std::size_t>(hash << shard_bits >> 1 >> (63 - depth));
+    }
+  };
+
+  // A directory may be this much deeper than its segments would need if hashes were random. Keys made to
+  // collide then fill segments that continue each other, not the memory.
+  static constexpr unsigned excess_depth = 6;
+  static constexpr unsigned prefix_bits_max = 40;
+
+  [[nodiscard]] Segment* head_of(std::uint64_t hash) const noexcept {
+    const Part& part = parts_[part_of(hash)];
+    return part.directory[part.index(hash)];
+  }
+
+  /// The key's place, or else the first free slot on the way, if there is one.
+  [[nodiscard]] static Place probe(Segment* head, std::uint64_t hash, KeyView key) noexcept {
+    Place free{head, nullptr, nullptr, nullptr};
+    const Slot tag = Segment::tag(hash);
+    for (Segment* segment = head; segment != nullptr; segment = segment->overflow) {
+      for (std::size_t i = 0; i < Policy::segment_buckets; ++i) {
+        bool has_empty = false;
+        for (Slot& slot : segment->buckets[(Segment::home(hash) + i) & (Policy::segment_buckets - 1)].slots) {
+          if (is_entry(slot)) {
+            if (slot >> address_bits != tag) continue;
+            Entry* const entry = entry_of<Entry>(slot);
+            if (entry->key() == key) return {head, segment, &slot, entry};
+          } else {
+            has_empty = has_empty || slot == empty_slot;
+            if (free.slot == nullptr) free = {head, segment, &slot, nullptr};
+          }
+        }
+        if (has_empty) return free;
+      }
+    }
+    return free;
+  }
+
+  // A slot becomes empty only where probes stop anyway: see Segment's invariant.
+  static void erase_slot(Part& part, Segment& head, Segment& holder, Slot& slot) noexcept {
+    note_expiry(part, head, entry_of<Entry>(slot)->expires_at_ms, never_ms);
+    --head.live;
+    --part.keys;
+    const auto first_bucket = reinterpret_cast<std::uintptr_t>(holder.buckets.data());
+    const std::size_t bucket = (reinterpret_cast<std::uintptr_t>(&slot) - first_bucket) / sizeof(Bucket);
+    const auto& slots = holder.buckets[bucket].slots;
+    if (std::find(slots.begin(), slots.end(), empty_slot) == slots.end()) {
+      slot = tombstone;
+      return;
+    }
+    slot = empty_slot;
+    --holder.used;
+  }
+
+  static void note_expiry(Part& part, Segment& head, std::int64_t before, std::int64_t after) noexcept {
+    if (before != never_ms) {
+      --head.expiring;
+      --part.expiring;
+    }
+    if (after == never_ms) return;
+    ++head.expiring;
+    ++part.expiring;
+    head.next_expiry = std::min(head.next_expiry, after);
+    part.next_expiry = std::min(part.next_expiry, after);
+  }
+
+  // --- Growing -------------------------------------------------------------------------------------
+
+  /// Rebuilds or splits a segment that is full; false when neither would help.
+  [[nodiscard]] bool make_room(Part& part, Segment& head, std::uint64_t hash) {
+    if (head.live <= Segment::slots / 2) {
+      auto rebuilt = std::make_unique<Segment>(head.depth, head.epoch);
+      move_entries(head, {rebuilt.get(), rebuilt.get()});
+      replace(part, hash, head, rebuilt.get(), rebuilt.get());
+      rebuilt.release();
+      return true;
+    }
+    const unsigned depth_max = std::min(prefix_bits_max - shard_bits,
+                                        static_cast<unsigned>(std::bit_width(part.segments)) + excess_depth);
+    if (head.depth >= depth_max) return false;
+    auto low = std::make_unique<Segment>(head.depth + 1, head.epoch);
+    auto high = std::make_unique<Segment>(head.depth + 1, head.epoch);
+    move_entries(head, {low.get(), high.get()});
+    if (head.depth == part.depth) double_directory(part);
+    replace(part, hash, head, low.get(), high.get());
+    low.release();
+    high.release();
+    ++part.segments;
+    return true;
+  }
+
+  /// Copies the slots; `from` keeps its own until it is destroyed.
+  static void move_entries(const Segment& from, const std::array<Segment*, 2>& to) {
+    for_each(from, [](const Entry& entry) { __builtin_prefetch(&entry); });
+    const unsigned decisive = 63 - shard_bits - from.depth;  // the bit of the hash
+    for_each(from, [&](Entry& entry) {
+      const std::uint64_t hash = Table::hash(entry.key());
+      insert_new(*to[hash >> decisive & 1], hash, entry);
+    });
+  }
+
+  /// Inserts an entry whose key is not there. A segment that is quite full is continued.
+  static void insert_new(Segment& head, std::uint64_t hash, Entry& entry) {
+    Segment* holder = &head;
+    Slot* slot = free_slot(*holder, hash);
+    while (slot == nullptr) {
+      if (holder->overflow == nullptr) holder->overflow = new Segment(head.depth, head.epoch);
+      holder = holder->overflow;
+      slot = free_slot(*holder, hash);
+    }
+    *slot = Segment::slot_for(hash, &entry);
+    ++holder->used;
+    ++head.live;
+    if (entry.expires_at_ms == never_ms) return;
+    ++head.expiring;
+    head.next_expiry = std::min(head.next_expiry, entry.expires_at_ms);
+  }
+
+  [[nodiscard]] static Slot* free_slot(Segment& segment, std::uint64_t hash) noexcept {
+    for (std::size_t i = 0; i < Policy::segment_buckets; ++i) {
+      auto& slots = segment.buckets[(Segment::home(hash) + i) & (Policy::segment_buckets - 1)].slots;
+      const auto found = std::find(slots.begin(), slots.end(), empty_slot);
+      if (found != slots.end()) return &*found;
+    }
+    return nullptr;
+  }
+
+  static void double_directory(Part& part) {
+    std::vector<Segment*> doubled;
+    doubled.reserve(part.directory.size() * 2);
+    for (Segment* segment : part.directory) doubled.insert(doubled.end(), 2, segment);
+    part.directory = std::move(doubled);
+    ++part.depth;
+  }
+
+  /// Puts `low` and `high` where `old` stood in the directory.
+  static void replace(Part& part, std::uint64_t hash, Segment& old, Segment* low, Segment* high) noexcept {
+    const std::size_t width = std::size_t{1} << (part.depth - old.depth);
+    const std::size_t first = part.index(hash) & ~(width - 1);
+    for (std::size_t i = 0; i < width; ++i) part.directory[first + i] = i < width / 2 ? low : high;
+    delete &old;
+  }
+
+  /// Gives the place a slot in a new segment that continues the last one.
+  static void extend(Place& place, std::uint64_t hash) {
+    Segment* last = place.head;
+    while (last->overflow != nullptr) last = last->overflow;
+    last->overflow = new Segment(place.head->depth, place.head->epoch);
+    place.holder = last->overflow;
+    place.slot = free_slot(*place.holder, hash);
+  }
+
+  void presize(Part& part, unsigned depth) {
+    depth = std::min(depth, 20U);
+    std::vector<Segment*> directory;
+    const std::size_t count = std::size_t{1} << depth;
+    directory.reserve(count);
+    try {
+      while (directory.size() < count) directory.push_back(new Segment(depth, epoch_));
+    } catch (...) {
+      for (Segment* segment : directory) delete segment;
+      throw;
+    }
+    destroy(part);
+    part.directory = std::move(directory);
+    part.depth = depth;
+    part.segments = part.directory.size();
+  }
+
+  template <class F>
+  static void for_each_segment(const Part& part, F&& f) {
+    for (std::size_t i = 0; i < part.directory.size();) {
+      Segment* const segment = part.directory[i];
+      if (segment == nullptr) return;  // the part was never finished
+      i += std::size_t{1} << (part.depth - segment->depth);
+      f(*segment);
+    }
+  }
+
+  static void destroy(Part& part) noexcept {
+    for_each_segment(part, [](Segment& segment) {
+      for_each(segment, [](Entry& entry) { Entry::destroy(&entry); });
+      delete &segment;
+    });
+    part.directory.clear();
+  }
+
+  // --- Snapshots -----------------------------------------------------------------------------------
+
+  void hand_over(Segment& head) {
+    if (handed_over_ == nullptr || head.epoch == epoch_) return;
+    handed_over_->add([&](std::string& out) { encode(head, out); });
+    head.epoch = epoch_;
+  }
+
+  static void encode(const Segment& head, std::string& out) {
+    TextOf<Key> key_text;
+    TextOf<Value> value_text;
+    for_each(head, [&](const Entry& entry) {
+      const auto expiry = entry.expires_at_ms == never_ms ? std::nullopt : std::optional(entry.expires_at_ms);
+      rdb::append_key(out, key_text(entry.key()), value_text(entry.value()), expiry);
+    });
+  }
+
+  [[nodiscard]] std::size_t total(std::size_t Part::*count) const noexcept {
+    std::size_t sum = 0;
+    for (const Part& part : parts_) sum += part.*count;
+    return sum;
+  }
+
+  std::array<Part, parts> parts_;
+  std::uint64_t epoch_ = 0;
+  HandedOver* handed_over_ = nullptr;
+};
+
+}  // namespace replikv::inline v0_1::detail

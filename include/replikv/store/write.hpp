@@ -1,0 +1,232 @@
+// How local writes change the contents and tell the stream: one key under its shard's lock, or several at
+// once. Each does first what may fail (memory, the stream), then what cannot; so a write that throws has
+// changed nothing and told nothing.
+#pragma once
+
+#include <replikv/core/codec.hpp>
+#include <replikv/resp/command.hpp>
+#include <replikv/resp/number.hpp>
+#include <replikv/store/store_core.hpp>
+#include <replikv/stream/token.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <initializer_list>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace replikv::inline v0_1::detail {
+
+/// How a SET treats the expiry its key has.
+enum class OnReplace : bool { set_expiry, keep_expiry };
+
+/// One key, its shard locked exclusively for as long as this lives.
+template <class Core, class Key, class Value>
+class KeyWrite {
+ public:
+  using Entry = typename Core::Entry;
+
+  KeyWrite(const Core& core, ViewOf<Key> key)
+      : core_(core),
+        key_(key),
+        hash_(Core::Table::hash(key)),
+        lock_(core.mutex(shard())),
+        now_(core.now_ms()) {}
+
+  [[nodiscard]] std::error_code refusal() const noexcept { return core_.refusal(); }
+  [[nodiscard]] std::int64_t now_ms() const noexcept { return now_; }
+
+  /// The entry, if the key is there and has not expired.
+  [[nodiscard]] const Entry* live() const noexcept {
+    const Entry* const entry = table().find(hash_, key_);
+    return entry != nullptr && !is_expired(*entry) ? entry : nullptr;
+  }
+
+  /// SET, with PXAT or KEEPTTL if the key expires.
+  Written put(ViewOf<Value> value, std::int64_t expires_at_ms, OnReplace on_replace) {
+    table().before_change(hash_);
+    const auto place = table().prepare(hash_, key_);
+    const bool in_place = place && place.entry->takes(value);
+    typename Core::Owned fresh(in_place ? nullptr : Entry::create(key_, value, expires_at_ms));
+    const Token token = core_.is_streamed() ? append_set(value, expires_at_ms, on_replace) : Token{};
+    if (in_place) {
+      table().overwrite(place, hash_, value, expires_at_ms);
+    } else {
+      fresh = table().put(place, hash_, std::move(fresh));
+    }
+    core_.publish(shard());
+    return {token, true};
+  }
+
+  /// DEL, if the key is there.
+  Written erase() {
+    const auto place = table().locate(hash_, key_);
+    if (!place) return {core_.position(), false};
+    const bool expired = is_expired(*place.entry);
+    if (expired && !core_.owns_expiry()) return {core_.position(), false};
+    table().before_change(hash_);
+    const Token token = append({"DEL", key_text_(key_)});
+    table().erase(place, hash_);
+    core_.publish(shard());
+    return {token, !expired};
+  }
+
+  /// PEXPIREAT or, for `never_ms`, PERSIST. Precondition: `live()`.
+  Written set_expiry(std::int64_t expires_at_ms) {
+    const auto place = table().locate(hash_, key_);
+    if (place.entry->expires_at_ms == expires_at_ms) return {core_.position(), false};
+    table().before_change(hash_);
+    const Token token = expires_at_ms == never_ms
+                            ? append({"PERSIST", key_text_(key_)})
+                            : append({"PEXPIREAT", key_text_(key_), resp::IntegerText(expires_at_ms).view()});
+    table().set_expiry(place, hash_, expires_at_ms);
+    core_.publish(shard());
+    return {token, true};
+  }
+
+  /// The write whose condition does not hold. A key that has expired goes now, as on any other access.
+  Written unchanged() { return live() == nullptr ? erase() : Written{core_.position(), false}; }
+
+ private:
+  [[nodiscard]] std::size_t shard() const noexcept { return Core::Table::part_of(hash_); }
+  [[nodiscard]] typename Core::Table& table() const noexcept { return core_.table(); }
+  [[nodiscard]] bool is_expired(const Entry& entry) const noexcept { return entry.expires_at_ms <= now_; }
+
+  Token append(std::initializer_list<std::string_view> words) {
+    const resp::Arguments effect(words.begin(), words.size());
+    return core_.append({&effect, 1}, waker_);
+  }
+
+  Token append_set(ViewOf<Value> value, std::int64_t expires_at_ms, OnReplace on_replace) {
+    TextOf<Value> value_text;
+    const std::string_view key_bytes = key_text_(key_);
+    const std::string_view value_bytes = value_text(value);
+    if (expires_at_ms == never_ms) return append({"SET", key_bytes, value_bytes});
+    if (on_replace == OnReplace::keep_expiry) return append({"SET", key_bytes, value_bytes, "KEEPTTL"});
+    return append({"SET", key_bytes, value_bytes, "PXAT", resp::IntegerText(expires_at_ms).view()});
+  }
+
+  const Core& core_;
+  Waker waker_;  // before the lock
+  ViewOf<Key> key_;
+  std::uint64_t hash_;
+  std::unique_lock<typename Core::Mutex> lock_;
+  std::int64_t now_;
+  TextOf<Key> key_text_;
+};
+
+/// Effects of several writes, with the texts they are made of.
+template <class Key, class Value>
+class EffectList {
+ public:
+  void set(ViewOf<Key> key, ViewOf<Value> value, std::int64_t expires_at_ms) {
+    auto& words = begin("SET", key);
+    words.push_back(text<Value>(value));
+    if (expires_at_ms == never_ms) return;
+    words.emplace_back("PXAT");
+    words.push_back(number(expires_at_ms));
+  }
+  void erase(ViewOf<Key> key) { begin("DEL", key); }
+  void set_expiry(ViewOf<Key> key, std::int64_t expires_at_ms) {
+    if (expires_at_ms == never_ms) {
+      begin("PERSIST", key);
+    } else {
+      begin("PEXPIREAT", key).push_back(number(expires_at_ms));
+    }
+  }
+  /// MSET; so many pairs that a peer's limit could be near go on in another one.
+  void set_together(ViewOf<Key> key, ViewOf<Value> value) {
+    if (!words_.empty() && words_.back().size() < together_words_max) {
+      words_.back().push_back(text<Key>(key));
+    } else {
+      begin("MSET", key);
+    }
+    words_.back().push_back(text<Value>(value));
+  }
+
+  [[nodiscard]] std::vector<resp::Arguments> effects() const { return {words_.begin(), words_.end()}; }
+
+ private:
+  static constexpr std::size_t together_words_max = std::size_t{1} << 18;
+
+  std::vector<std::string_view>& begin(std::string_view name, ViewOf<Key> key) {
+    auto& words = words_.emplace_back();
+    words.push_back(name);
+    words.push_back(text<Key>(key));
+    return words;
+  }
+
+  template <class T>
+  [[nodiscard]] std::string_view text(ViewOf<T> value) {
+    if constexpr (std::same_as<T, std::string>) {
+      return value;
+    } else {
+      return texts_.emplace_back(TextOf<T>{}(value));
+    }
+  }
+  [[nodiscard]] std::string_view number(std::int64_t value) {
+    return texts_.emplace_back(resp::IntegerText(value).view());
+  }
+
+  std::deque<std::vector<std::string_view>> words_;
+  std::deque<std::string> texts_;
+};
+
+/// One of several changes that happen together. The key's bytes live until all have happened.
+template <class Core>
+struct PendingChange {
+  std::uint64_t hash;
+  typename Core::KeyView key;
+  typename Core::Owned fresh;      // the key's new entry, or null:
+  bool erase = false;              // then the key goes, or
+  std::int64_t expires_at_ms = 0;  // its expiry changes
+  bool inserted = false;
+};
+
+/// Makes all changes and appends their effects, or, if that fails, does neither. New keys go into the
+/// table first, because that takes memory, and out again on failure. Precondition: their shards are locked.
+template <class Core>
+Token commit(const Core& core, std::span<PendingChange<Core>> changes,
+             std::span<const resp::Arguments> effects, Waker& waker) {
+  auto& table = core.table();
+  Token token;
+  try {
+    for (auto& change : changes) {
+      table.before_change(change.hash);
+      if (!change.fresh) continue;
+      const auto place = table.prepare(change.hash, change.key);
+      if (place) continue;
+      table.put(place, change.hash, std::move(change.fresh));
+      change.inserted = true;
+    }
+    token = core.append(effects, waker);
+  } catch (...) {
+    for (auto& change : changes) {
+      if (change.inserted) table.erase(table.locate(change.hash, change.key), change.hash);
+    }
+    throw;
+  }
+  for (auto& change : changes) {
+    if (!change.inserted) {
+      const auto place = table.locate(change.hash, change.key);
+      if (change.fresh) {
+        change.fresh = table.put(place, change.hash, std::move(change.fresh));
+      } else if (change.erase) {
+        table.erase(place, change.hash);
+      } else {
+        table.set_expiry(place, change.hash, change.expires_at_ms);
+      }
+    }
+    core.publish(Core::Table::part_of(change.hash));
+  }
+  return token;
+}
+
+}  // namespace replikv::inline v0_1::detail

@@ -1,0 +1,477 @@
+// Every operation: what it does, what it returns, and what it leaves in the stream.
+#include <replikv/store/store.hpp>
+
+#include <doctest/doctest.h>
+
+#include <functional>
+#include <limits>
+#include <ostream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <tests/store/helper.hpp>
+#include <vector>
+
+namespace {
+
+using namespace store_tests;
+using replikv::TimeToLive;
+
+constexpr std::int64_t start_ms = 1'000'000;
+
+struct Fixture {
+  ManualClock clock;
+  Strings store{replikv::Clock(clock)};
+};
+
+struct Streamed : Fixture {
+  Role role{store};
+};
+
+// --- Reading ---------------------------------------------------------------------------------------
+
+TEST_CASE_FIXTURE(Fixture, "Store: reads what was set") {
+  CHECK_FALSE(store.get("k"));
+  CHECK_FALSE(store.contains("k"));
+  CHECK(store.empty());
+  CHECK(store.set("k", "v").changed);
+  CHECK(store.get("k") == "v");
+  CHECK(store.get(std::string("k")) == "v");
+  CHECK(store.get(std::string_view("kk").substr(1)) == "v");
+  CHECK(store.contains("k"));
+  CHECK(store.size() == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "Store: visit shows the value in its place") {
+  store.set("k", "value");
+  const char* first = nullptr;
+  const auto look = [&](std::string_view value) {
+    CHECK(value == "value");
+    if (first != nullptr) CHECK(first == value.data());
+    first = value.data();
+  };
+  CHECK(store.visit("k", look));
+  CHECK(store.visit("k", look));
+  CHECK_FALSE(store.visit("none", [](std::string_view) { FAIL("called"); }));
+}
+
+TEST_CASE_FIXTURE(Fixture, "Store: get_many answers in the order of the keys") {
+  std::vector<std::string> keys;
+  for (int i = 0; i < 1000; ++i) {
+    keys.push_back(std::to_string(i));
+    if (i % 3 != 0) store.set(keys.back(), keys.back() + "!");
+  }
+  keys.push_back("1");  // twice
+  const auto values = store.get_many(keys);
+  REQUIRE(values.size() == keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) CHECK(values[i] == store.get(keys[i]));
+  CHECK(store.get_many({"1", "0"}) == std::vector<std::optional<std::string>>{"1!", std::nullopt});
+  CHECK(store.get_many(std::vector<std::string>{}).empty());
+}
+
+TEST_CASE("Store: a role-less store gives tokens of no history") {
+  Strings store;
+  CHECK(store.set("k", "v") == replikv::Written{{}, true});
+  CHECK(store.erase("none") == replikv::Written{{}, false});
+}
+
+// --- Writing ---------------------------------------------------------------------------------------
+
+TEST_CASE_FIXTURE(Streamed, "Store: the stream's bytes are the command, its token the offset behind it") {
+  const auto written = store.set("k", "v");
+  const std::string bytes = role.bytes_appended();
+  CHECK(bytes == "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n");
+  CHECK(written.offset.bytes == bytes.size());
+  CHECK(written.id == role.stream->history().id);
+  const auto unchanged = store.erase("none");
+  CHECK_FALSE(unchanged.changed);
+  CHECK(unchanged.offset == written.offset);
+  CHECK(store.set("k", "v").offset.bytes == bytes.size() + 27);
+}
+
+TEST_CASE("Store: effects carry the database of the store") {
+  Strings store;
+  Role role(store, WriteMode::streamed, 3);
+  store.set("k", "v");
+  CHECK(role.effects() == "SELECT 3; SET k v");
+}
+
+TEST_CASE_FIXTURE(Streamed, "Store: set replaces value and expiry") {
+  store.set("k", "1", 5s);
+  store.set("k", "2");
+  CHECK(store.ttl("k") == TimeToLive{true, std::nullopt});
+  store.set("k", "3", at_ms(start_ms + 70));
+  CHECK(store.ttl("k") == TimeToLive{true, 70ms});
+  CHECK(role.effects() == "SELECT 0; SET k 1 PXAT 1005000; SET k 2; SET k 3 PXAT 1000070");
+}
+
+TEST_CASE_FIXTURE(Streamed, "Store: a set that expires at once is an erase") {
+  store.set("k", "1");
+  CHECK(store.set("k", "2", 0s).changed);
+  CHECK_FALSE(store.contains("k"));
+  CHECK_FALSE(store.set("k", "2", at_ms(5)).changed);
+  CHECK(role.effects() == "SELECT 0; SET k 1; DEL k");
+}
+
+TEST_CASE_FIXTURE(Streamed, "Store: conditional sets") {
+  CHECK_FALSE(store.set_if_present("k", "1"));
+  CHECK(store.set_if_absent("k", "2"));
+  CHECK_FALSE(store.set_if_absent("k", "3"));
+  CHECK(store.set_if_present("k", "4", 1s));
+  CHECK(store.get("k") == "4");
+  CHECK(role.effects() == "SELECT 0; SET k 2; SET k 4 PXAT 1001000");
+}
+
+TEST_CASE_FIXTURE(Streamed, "Store: compare_and_set replaces only what is expected, and keeps the expiry") {
+  CHECK_FALSE(store.compare_and_set("k", "", "1"));
+  store.set("k", "1");
+  CHECK_FALSE(store.compare_and_set("k", "2", "3"));
+  CHECK(store.compare_and_set("k", "1", "3"));
+  store.expire("k", 1s);
+  CHECK(store.compare_and_set("k", "3", "4"));
+  CHECK(store.ttl("k") == TimeToLive{true, 1000ms});
+  CHECK(role.effects() == "SELECT 0; SET k 1; SET k 3; PEXPIREAT k 1001000; SET k 4 KEEPTTL");
+}
+
+TEST_CASE_FIXTURE(Streamed, "Store: update creates, changes, leaves and erases") {
+  CHECK(store.update("k", [](auto& value) {
+    CHECK_FALSE(value);
+    value = "1";
+  }));
+  store.expire("k", 1s);
+  CHECK(store.update("k", [](auto& value) { *value += "2"; }));
+  CHECK(store.ttl("k") == TimeToLive{true, 1000ms});
+  CHECK_FALSE(store.update("k", [](auto& value) { value = "12"; }));
+  CHECK(store.update("k", [](auto& value) { value.reset(); }));
+  CHECK_FALSE(store.update("k", [](auto&) {}));
+  CHECK(role.effects() == "SELECT 0; SET k 1; PEXPIREAT k 1001000; SET k 12 KEEPTTL; DEL k");
+}
+
+TEST_CASE_FIXTURE(Streamed, "Store: an update that throws changes nothing") {
+  store.set("k", "1");
+  CHECK_THROWS_AS(store.update("k",
+                               [](auto& value) {
+                                 value = "2";
+                                 throw std::runtime_error("no");
+                               }),
+                  std::runtime_error);
+  CHECK(store.get("k") == "1");
+  CHECK(role.effects() == "SELECT 0; SET k 1");
+}
+
+TEST_CASE_FIXTURE(Streamed, "Store: increment of a string that spells a number") {
+  const auto first = store.increment("n");
+  CHECK(first.value == 1);
+  CHECK(first.changed);
+  CHECK(first.offset == role.stream->end());
+  CHECK(store.increment("n", -43).value == -42);
+  store.expire("n", 1s);
+  CHECK(store.increment("n", 2).value == -40);
+  CHECK_FALSE(store.increment("n", 0).changed);
+  CHECK(store.get("n") == "-40");
+  CHECK(role.effects() == "SELECT 0; SET n 1; SET n -42; PEXPIREAT n 1001000; SET n -40 KEEPTTL");
+}
+
+TEST_CASE_FIXTURE(Streamed, "Store: increment refuses what is no number, and overflow") {
+  for (const std::string bad : {"x", "", "1.5", "01", " 1", "9223372036854775808"}) {
+    store.set("n", bad);
+    std::error_code error;
+    store.increment("n", 1, error);
+    CAPTURE(bad);
+    CHECK(error == Errc::not_a_number);
+    CHECK_THROWS_AS(store.increment("n"), replikv::Error);
+    CHECK(store.get("n") == bad);
+  }
+  store.set("n", "9223372036854775806");
+  CHECK(store.increment("n").value == std::numeric_limits<std::int64_t>::max());
+  role.effects();
+  CHECK_THROWS_AS(store.increment("n"), replikv::Error);
+  CHECK(role.effects() == "");
+}
+
+TEST_CASE("Store: increment of values that are numbers") {
+  replikv::Store<std::string, std::uint8_t> small;
+  CHECK(small.increment("n", 250).value == 250);
+  CHECK_THROWS_AS(small.increment("n", 6), replikv::Error);
+  CHECK(small.increment("n", -250).value == 0);
+  CHECK_THROWS_AS(small.increment("n", -1), replikv::Error);
+  replikv::Store<std::string, double> real;
+  CHECK(real.increment("n", 1.5).value == 1.5);
+  CHECK(real.increment("n").value == 2.5);
+  CHECK_THROWS_AS(real.increment("n", std::numeric_limits<double>::infinity()), replikv::Error);
+  CHECK(real.get("n") == 2.5);
+}
+
+TEST_CASE_FIXTURE(Streamed, "Store: erase, expire, persist stream only what changed") {
+  CHECK_FALSE(store.erase("k"));
+  CHECK_FALSE(store.expire("k", 1s));
+  CHECK_FALSE(store.persist("k"));
+  store.set("k", "v");
+  CHECK_FALSE(store.persist("k"));
+  CHECK(store.expire("k", 1s));
+  CHECK_FALSE(store.expire("k", 1s));
+  CHECK(store.expire_at("k", at_ms(start_ms + 5)));
+  CHECK(store.persist("k"));
+  CHECK(store.ttl("k") == TimeToLive{true, std::nullopt});
+  CHECK(store.expire_at("k", at_ms(start_ms)));  // now is past
+  CHECK_FALSE(store.contains("k"));
+  CHECK(store.ttl("k") == TimeToLive{});
+  CHECK(role.effects() == "SELECT 0; SET k v; PEXPIREAT k 1001000; PEXPIREAT k 1000005; PERSIST k; DEL k");
+}
+
+TEST_CASE_FIXTURE(Streamed, "Store: set_many is one MSET, the last of equal keys counts") {
+  store.set("b", "old", 1s);
+  const auto written = store.set_many({{"a", "1"}, {"b", "2"}, {"a", "3"}});
+  CHECK(written.changed);
+  CHECK(written.offset == role.stream->end());
+  CHECK(store.get("a") == "3");
+  CHECK(store.ttl("b") == TimeToLive{true, std::nullopt});
+  CHECK(store.size() == 2);
+  const std::map<std::string, std::string> more{{"c", "4"}, {"d", "5"}};
+  store.set_many(more);
+  CHECK_FALSE(store.set_many(std::map<std::string, std::string>{}));
+  CHECK(role.effects() == "SELECT 0; SET b old PXAT 1001000; MSET a 1 b 2 a 3; MSET c 4 d 5");
+}
+
+TEST_CASE_FIXTURE(Streamed, "Store: clear always streams FLUSHDB") {
+  CHECK_FALSE(store.clear());
+  store.set("k", "v");
+  CHECK(store.clear());
+  CHECK(store.size() == 0);
+  CHECK_FALSE(store.contains("k"));
+  CHECK(role.effects() == "SELECT 0; FLUSHDB; SET k v; FLUSHDB");
+}
+
+TEST_CASE("Store: typed keys and values are streamed through their codecs") {
+  ManualClock clock;
+  replikv::Store<std::uint32_t, double> store{replikv::Clock(clock)};
+  Role role(store);
+  store.set(7, 0.5, 1s);
+  store.increment(7);
+  store.update(7, [](auto& value) { value = 9; });
+  store.set_many({{1, 1.0}, {2, 2.0}});
+  store.persist(7);
+  store.erase(7);
+  store.transaction([](auto& transaction) {
+    transaction.set(1, 1.25, 1s);
+    transaction.erase(2);
+  });
+  CHECK(role.effects() ==
+        "SELECT 0; SET 7 0.5 PXAT 1001000; SET 7 1.5 KEEPTTL; SET 7 9 KEEPTTL; MSET 1 1 2 2; PERSIST 7; "
+        "DEL 7; MULTI; SET 1 1.25 PXAT 1001000; DEL 2; EXEC");
+}
+
+// --- Refusals ----------------------------------------------------------------------------------------
+
+template <class Write>
+void check_refused(Streamed& fixture, Errc why, Write&& write) {
+  std::error_code error;
+  write(error);
+  CHECK(error == why);
+  CHECK(fixture.store.get("k") == "1");
+  CHECK(fixture.store.size() == 1);
+}
+
+TEST_CASE_FIXTURE(Streamed, "Store: refused writes change nothing, stream nothing, and are counted") {
+  store.set("k", "1");
+  role.effects();
+  const std::pair<WriteMode, Errc> refusals[] = {{WriteMode::read_only, Errc::read_only},
+                                                 {WriteMode::not_enough_replicas, Errc::not_enough_replicas}};
+  std::uint64_t rejected = 0;
+  for (const auto& [mode, why] : refusals) {
+    role.gate->set(mode);
+    check_refused(*this, why, [&](auto& error) { store.set("k", "2", error); });
+    check_refused(*this, why, [&](auto& error) { store.set_if_absent("new", "2", error); });
+    check_refused(*this, why, [&](auto& error) { store.set_if_present("k", "2", error); });
+    check_refused(*this, why, [&](auto& error) { store.compare_and_set("k", "1", "2", error); });
+    check_refused(*this, why, [&](auto& error) {
+      store.update(
+          "k", [](auto& v) { v = "2"; }, error);
+    });
+    check_refused(*this, why, [&](auto& error) { store.increment("k", error); });
+    check_refused(*this, why, [&](auto& error) { store.erase("k", error); });
+    check_refused(*this, why, [&](auto& error) { store.expire("k", 1s, error); });
+    check_refused(*this, why, [&](auto& error) { store.expire_at("k", at_ms(1), error); });
+    check_refused(*this, why, [&](auto& error) { store.persist("k", error); });
+    check_refused(*this, why, [&](auto& error) { store.set_many({{"k", "2"}}, error); });
+    check_refused(*this, why, [&](auto& error) { store.clear(error); });
+    check_refused(*this, why, [&](auto& error) { store.transaction([](auto& t) { t.erase("k"); }, error); });
+    rejected += 13;
+    CHECK(role.gate->rejected_writes() == rejected);
+    CHECK_THROWS_AS(store.set("k", "2"), replikv::Error);
+    ++rejected;
+    std::error_code error = Errc::timeout;
+    store.transaction([](auto& t) { CHECK(t.get("k") == "1"); }, error);  // reads are welcome
+    CHECK_FALSE(error);
+  }
+  CHECK(role.effects() == "");
+  role.gate->set(WriteMode::streamed);
+  std::error_code error = Errc::timeout;
+  store.set("k", "2", error);
+  CHECK_FALSE(error);
+}
+
+TEST_CASE_FIXTURE(Streamed, "Store: the writes of a writable replica are told to nobody") {
+  role.gate->set(WriteMode::local);
+  CHECK(store.set("k", "v") == replikv::Written{{}, true});
+  store.set_many({{"a", "b"}});
+  store.transaction([](auto& transaction) { transaction.erase("a"); });
+  CHECK(store.size() == 1);
+  CHECK(role.effects() == "");
+}
+
+TEST_CASE("Store: keys and values over 512 MiB are refused") {
+  // The size is all that is looked at: the bytes are never touched.
+  const std::string_view huge("", replikv::limits::bulk_bytes_max + 1);
+  Strings store;
+  std::error_code error;
+  store.set("k", huge, error);
+  CHECK(error == Errc::too_large);
+  store.set(huge, "v", error);
+  CHECK(error == Errc::too_large);
+  CHECK(store.empty());
+}
+
+// --- Expiry --------------------------------------------------------------------------------------------
+
+TEST_CASE_FIXTURE(Streamed, "Store: an expired key is not there, and goes when somebody asks") {
+  const std::vector<std::function<bool()>> accesses{
+      [this] { return store.get("k").has_value(); },
+      [this] { return store.contains("k"); },
+      [this] { return store.visit("k", [](std::string_view) {}); },
+      [this] { return store.get_many({"k"})[0].has_value(); },
+      [this] { return store.ttl("k").key_exists; },
+      [this] { return store.erase("k").changed; },
+      [this] { return store.expire("k", 1s).changed; },
+      [this] { return store.persist("k").changed; },
+      [this] { return store.set_if_present("k", "2").changed; },
+      [this] { return store.compare_and_set("k", "1", "2").changed; },
+      [this] { return store.update("k", [](auto& value) { CHECK_FALSE(value); }).changed; },
+      [this] { return store.transaction([](auto& t) { t.set("k", "2"), t.erase("k"); }).changed; },
+  };
+  for (std::size_t i = 0; i < accesses.size(); ++i) {
+    CAPTURE(i);
+    store.set("k", "1", 10ms);
+    clock.advance(10ms);
+    role.effects();
+    CHECK(store.size() == 1);
+    CHECK_FALSE(accesses[i]());
+    CHECK(role.effects() == "DEL k");
+    CHECK(store.size() == 0);
+  }
+}
+
+TEST_CASE_FIXTURE(Streamed, "Store: a write over an expired key starts afresh") {
+  const auto rewritten = [this](auto&& write, const char* effects) {
+    store.set("k", "1", 10ms);
+    clock.advance(10ms);
+    role.effects();
+    CHECK(write());
+    CHECK(role.effects() == effects);
+    CHECK(store.ttl("k") == TimeToLive{true, std::nullopt});
+    CHECK(store.size() == 1);
+  };
+  rewritten([this] { return store.set("k", "2"); }, "SET k 2");
+  rewritten([this] { return store.set_if_absent("k", "2"); }, "SET k 2");
+  rewritten([this] { return store.increment("k"); }, "SET k 1");
+  rewritten([this] { return store.update("k", [](auto& value) { value = "3"; }); }, "SET k 3");
+  rewritten([this] { return store.set_many({{"k", "4"}}); }, "MSET k 4");
+  rewritten([this] { return store.transaction([](auto& t) { t.increment("k"); }); }, "SET k 1");
+}
+
+TEST_CASE_FIXTURE(Streamed, "Store: a replica hides expired keys and deletes nothing") {
+  store.set("k", "1", 10ms);
+  clock.advance(10ms);
+  for (const WriteMode mode : {WriteMode::read_only, WriteMode::local}) {
+    role.gate->set(mode);
+    role.effects();
+    CHECK_FALSE(store.get("k"));
+    CHECK_FALSE(store.get_many({"k"})[0]);
+    store.for_each([](auto, auto) { FAIL("shown"); });
+    CHECK(store.expire_due(1h) == 0);
+    CHECK(store.size() == 1);
+    CHECK(role.effects() == "");
+  }
+  CHECK_FALSE(store.erase("k"));  // a writable replica's own
+  CHECK(store.size() == 1);
+  CHECK(database_of(store).read("k", Locks::take)->value == "1");  // live for the stream's commands
+  role.gate->set(WriteMode::not_enough_replicas);  // a master still, if one that takes no writes
+  CHECK_FALSE(store.get("k"));
+  CHECK(store.size() == 0);
+  CHECK(role.effects() == "DEL k");
+}
+
+TEST_CASE("Store: expire_due deletes what is due, in as many steps as it takes") {
+  ManualClock clock;
+  replikv::Store<std::string, std::string, SmallPolicy> store{replikv::Clock(clock)};
+  Role role(store);
+  Database& database = database_of(store);
+  CHECK(database.next_expiry() == never);
+  for (int i = 0; i < 500; ++i)
+    store.set("k" + std::to_string(i), "", std::chrono::milliseconds(1 + i % 100));
+  for (int i = 0; i < 100; ++i) store.set("stays" + std::to_string(i), "");
+  CHECK(database.next_expiry() == at_ms(start_ms + 1));
+  CHECK(database.expiring() == 500);
+  CHECK(store.expire_due(0s) == 0);
+  clock.advance(50ms);
+  role.bytes_appended();
+  std::size_t deleted = 0;
+  int steps = 0;
+  while (const std::size_t more = store.expire_due(0s)) {
+    deleted += more;
+    ++steps;
+  }
+  CHECK(deleted == 250);
+  CHECK(steps > 1);  // no time at all is a segment at a time
+  CHECK(store.size() == 350);
+  CHECK(database.expiring() == 250);
+  CHECK(database.next_expiry() == at_ms(start_ms + 51));
+  std::size_t effects = 0;
+  const std::string bytes = role.bytes_appended();
+  for (std::size_t at = 0; (at = bytes.find("DEL", at)) != std::string::npos; ++at) ++effects;
+  CHECK(effects == 250);
+  clock.advance(1s);
+  CHECK(store.expire_due(1h) == 250);
+  CHECK(database.next_expiry() == never);
+  CHECK(store.size() == 100);
+}
+
+TEST_CASE_FIXTURE(Fixture, "Store: the bound of the next expiry follows when an expiry is taken back") {
+  store.set("k", "1", 10ms);
+  store.persist("k");
+  clock.advance(20ms);
+  CHECK(store.expire_due(1h) == 0);
+  CHECK(database_of(store).next_expiry() == never);
+  CHECK(store.contains("k"));
+}
+
+// --- Waking the sender -----------------------------------------------------------------------------------
+
+TEST_CASE_FIXTURE(Streamed, "Store: the sender is woken once, when no lock is held") {
+  int wakes = 0;
+  role.stream->set_waker([&] {
+    ++wakes;
+    CHECK(store.contains("k"));
+    store.set("from the waker", "1");
+  });
+  store.set("k", "1");
+  CHECK(wakes == 1);
+  store.set("k", "2");
+  CHECK(wakes == 1);
+  const std::vector<std::function<void()>> writes{
+      [&] { store.erase("from the waker"); },
+      [&] {
+        store.set_many({{"k", "3"}});
+      },
+      [&] { store.transaction([](auto& t) { t.set("k", "4"); }); },
+      [&] { store.clear(), store.set("k", "5"); },
+  };
+  for (const auto& write : writes) {
+    role.stream->set_waker([&] { ++wakes, store.set("from the waker", "2"); });
+    const int before = wakes;
+    write();
+    CHECK(wakes == before + 1);
+  }
+}
+
+}  // namespace
