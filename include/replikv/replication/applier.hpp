@@ -1,0 +1,115 @@
+// What a replica does with its master's stream: each command changes the stores, then its bytes go into
+// the node's own stream, so that the stream's end is always the applied offset. A transaction does
+// both at its EXEC, or not at all.
+#pragma once
+
+#include <replikv/core/bytes.hpp>
+#include <replikv/core/error.hpp>
+#include <replikv/replication/effects.hpp>
+#include <replikv/replication/locked_databases.hpp>
+#include <replikv/replication/options.hpp>
+#include <replikv/resp/parser.hpp>
+#include <replikv/store/database.hpp>
+#include <replikv/stream/command_stream.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace replikv::inline v0_1::detail {
+
+/// Folds a master's stream into the stores and the stream of a replica.
+///
+/// Thread safety  one caller at a time
+class Applier {
+ public:
+  Applier(std::span<Database* const> databases, CommandStream& stream, const ReplicationOptions& options)
+      : databases_(databases), stream_(stream), options_(options), effects_(databases) {}
+
+  /// The stream goes on in `database` (`no_database`: none was selected yet), outside a transaction.
+  void begin(std::uint32_t database) {
+    effects_.select(database == CommandStream::no_database ? 0 : database);
+    transaction_.clear();
+    in_transaction_ = false;
+  }
+
+  /// Applies one command; `raw` are its bytes.
+  [[nodiscard]] std::optional<Failure> apply(resp::Arguments command, Bytes raw) {
+    if (!in_transaction_) [[likely]] {
+      if (is(command[0], "multi")) return begin_transaction(raw);
+      if (auto failure = judge(effects_.apply(command, Locks::take))) return failure;
+      stream_.append_verbatim(raw, effects_.database());
+      return std::nullopt;
+    }
+    transaction_.append(as_text(raw));
+    if (transaction_.size() > options_.command_bytes_max) {
+      return Failure{Errc::protocol_error, "a transaction of more than " +
+                                               std::to_string(options_.command_bytes_max) + " bytes"};
+    }
+    return is(command[0], "exec") ? execute() : std::nullopt;
+  }
+
+  /// Commands and values that no bound store holds.
+  [[nodiscard]] std::uint64_t unmirrored() const noexcept { return unmirrored_; }
+
+ private:
+  static bool is(std::string_view word, std::string_view lower) noexcept {
+    if (word.size() != lower.size()) return false;
+    for (std::size_t i = 0; i < word.size(); ++i) {
+      if ((static_cast<unsigned char>(word[i]) | 0x20) != static_cast<unsigned char>(lower[i])) return false;
+    }
+    return true;
+  }
+
+  std::optional<Failure> begin_transaction(Bytes raw) {
+    in_transaction_ = true;
+    transaction_.assign(as_text(raw));
+    return std::nullopt;
+  }
+
+  // Readers see all of it or nothing: every lock is held from the first command to the last.
+  std::optional<Failure> execute() {
+    in_transaction_ = false;
+    {
+      const LockedDatabases locked(databases_);
+      resp::CommandParser parser;
+      for (Bytes rest = as_bytes(transaction_); !rest.empty();) {
+        const auto parsed = parser.parse(rest);
+        if (parsed.status != resp::Parsed::Status::command) break;  // cannot be: each was parsed before
+        rest = rest.subspan(parsed.consumed);
+        const auto command = parser.arguments();
+        if (command.empty() || is(command[0], "multi") || is(command[0], "exec")) continue;
+        if (auto failure = judge(effects_.apply(command, Locks::held))) return failure;
+      }
+      stream_.append_verbatim(as_bytes(transaction_), effects_.database());
+    }
+    if (transaction_.capacity() > retained_capacity_max) transaction_ = {};
+    transaction_.clear();
+    return std::nullopt;
+  }
+
+  std::optional<Failure> judge(Effects::Result result) {
+    using Outcome = Effects::Outcome;
+    if (result.outcome == Outcome::applied || result.outcome == Outcome::ignored) [[likely]] return std::nullopt;
+    if (result.outcome == Outcome::diverged) return Failure{Errc::diverged, std::move(result.why)};
+    ++unmirrored_;
+    if (options_.unmirrored == Unmirrored::count) return std::nullopt;
+    return Failure{Errc::not_mirrored, std::move(result.why)};
+  }
+
+  static constexpr std::size_t retained_capacity_max = std::size_t{1} << 20;
+
+  std::span<Database* const> databases_;
+  CommandStream& stream_;
+  const ReplicationOptions& options_;
+  Effects effects_;
+  bool in_transaction_ = false;
+  std::string transaction_;  // from MULTI on
+  std::uint64_t unmirrored_ = 0;
+};
+
+}  // namespace replikv::inline v0_1::detail

@@ -1,0 +1,384 @@
+// A node's side towards its master: it connects, keeps connecting, loads what it must and applies what
+// comes. What was applied last decides what is asked for next.
+#pragma once
+
+#include <replikv/replication/applier.hpp>
+#include <replikv/replication/node_core.hpp>
+#include <replikv/replication/replica_session.hpp>
+#include <replikv/replication/serving.hpp>
+#include <replikv/replication/snapshot_load.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace replikv::inline v0_1::detail {
+
+class Following;
+
+/// The link to the master.
+class MasterLink final : public LinkEvents, public std::enable_shared_from_this<MasterLink> {
+ public:
+  MasterLink(std::weak_ptr<NodeCore> node, Following& following, std::shared_ptr<TransportEngine> transport,
+             std::shared_ptr<Link> opened, std::optional<SyncPosition> position, std::uint16_t port);
+
+  void on_bytes(Bytes bytes) override;
+  void on_writable() override;
+  void on_closed(std::error_code why) override;
+
+  /// Sees to it that `tick` comes at the session's deadline; a timer that is too early finds that out.
+  void arm();
+
+  const std::shared_ptr<TransportEngine> engine;
+  const std::shared_ptr<Link> link;
+  ReplicaSession session;
+  bool open = true;
+
+ private:
+  template <class Action>
+  void in_turn(Action&& action);
+
+  std::weak_ptr<NodeCore> node_;
+  Following& following_;  // outlives every turn of the node
+  std::unique_ptr<Registration> timer_;
+  TimePoint timer_at_ = TimePoint::max();
+};
+
+/// The way to the master. Every call inside a turn of the node.
+class Following final : public ReplicaSession::Handler {
+ public:
+  Following(NodeCore& core, Serving& serving)
+      : core_(core), serving_(serving), applier_(core.databases, *core.stream, core.options) {}
+
+  /// Leaves the present master, if there is one, and connects to another until told otherwise.
+  void follow(const std::weak_ptr<NodeCore>& node, std::shared_ptr<TransportEngine> engine, std::string address) {
+    stop();
+    node_ = node;
+    engine_ = std::move(engine);
+    address_ = std::move(address);
+    down_since_.reset();
+    failures_ = 0;
+    connect();
+  }
+
+  void stop() {
+    if (link_) end_link(Failure{Errc::unfollowed, {}});
+    core_.discarded.push_back(std::move(connecting_));
+    core_.discarded.push_back(std::move(retry_));
+    engine_ = nullptr;
+    address_.clear();
+  }
+
+  [[nodiscard]] bool is_following() const noexcept { return engine_ != nullptr; }
+
+  /// From now on the node's own history is worth asking for: it was a master.
+  void keep_history() { has_history_ = true; }
+
+  /// Brings the link up to date: sends, checks the session's state and its timer. In its context.
+  void attend(MasterLink& link) {
+    if (!link.open) return;
+    std::vector<SharedBytes> buffers;
+    if (link.session.collect(Link::window_bytes, buffers) > 0) link.link->send(buffers);
+    if (link.session.state() == ReplicaSession::State::failed) return lost(link, link.session.failure());
+    link.arm();
+  }
+
+  void tick(MasterLink& link) {
+    const TimePoint now = link.engine->now();
+    if (now >= link.session.deadline()) link.session.tick(now, core_.stream->end());
+    attend(link);
+  }
+
+  void lost(MasterLink&, Failure why) {
+    const bool was_streaming = core_.master_link_up;
+    end_link(std::move(why));
+    // The first attempt after a working link comes at once; a cut is more often a moment than an outage.
+    if (was_streaming) failures_ = 0;
+    retry_after(was_streaming ? Duration{} : back_off());
+  }
+
+  void describe(ReplicationInfo& info) const {
+    info.full_resyncs = full_resyncs_;
+    info.partial_resyncs = partial_resyncs_;
+    info.unmirrored = applier_.unmirrored() + unmirrored_loaded_;
+    if (core_.role != Role::replica) return;
+    MasterLinkInfo& master = info.master.emplace();
+    split_address(master);
+    master.received = core_.stream->end();
+    if (!engine_) return;
+    const TimePoint now = engine_->now();
+    const auto seconds = [now](TimePoint since) { return std::chrono::floor<std::chrono::seconds>(now - since); };
+    master.state = link_ ? link_->session.link_state() : connecting_ ? MasterLinkState::connecting : MasterLinkState::connect;
+    if (link_) {
+      master.last_io_ago = seconds(link_->session.last_heard());
+      master.received = std::max(master.received, core_.master_link_up ? link_->session.received() : Offset{});
+      if (master.state == MasterLinkState::sync) master.sync = link_->session.sync_progress(now);
+    }
+    if (!core_.master_link_up && down_since_) master.down_since = seconds(*down_since_);
+  }
+
+  // --- What the session brings ----------------------------------------------------------------------
+
+  std::optional<Failure> on_full_resync(const ReplicationId& id, Offset offset) override {
+    load_ = std::make_shared<SnapshotLoad>(core_.databases, core_.options.unmirrored, id, offset);
+    next_progress_ = engine_->now() + progress_period;
+    core_.log(LogLevel::notice, "Full resync from master: " + id.text() + ":" + std::to_string(offset.bytes));
+    core_.report(FullResyncStarted{LinkSide::to_master, address_, id, offset, {}});
+    return std::nullopt;
+  }
+
+  std::optional<Failure> on_snapshot_item(const rdb::Item& item) override {
+    if (auto failure = load_->take(item)) return failure;
+    if ((++items_ & 0xfff) == 0 && engine_->now() >= next_progress_) report_progress();
+    return std::nullopt;
+  }
+
+  std::optional<Failure> on_snapshot_end() override {
+    report_progress();
+    if (auto failure = shrink_guard()) return failure;
+    // Readers see the old data whole until here, and the new data whole from here on.
+    {
+      const LockedDatabases locked(core_.databases);
+      load_->adopt_into(core_.databases);
+      core_.stream->restart(load_->id(), load_->offset(), load_->stream_database());
+    }
+    applier_.begin(load_->stream_database());
+    serving_.close_links(Errc::link_closed, "this node's data was replaced by a full resync");
+    unmirrored_loaded_ = load_->unmirrored();
+    ++full_resyncs_;
+    has_history_ = true;
+    in_step();
+    core_.report(FullResyncDone{LinkSide::to_master, address_, load_->offset(), load_->keys()});
+    core_.report(LinkUp{LinkSide::to_master, address_});
+    core_.discarded.push_back(std::move(load_));
+    return std::nullopt;
+  }
+
+  std::optional<Failure> on_partial_resync(std::optional<ReplicationId> id) override {
+    const Token held = core_.stream->position();
+    if (id && *id != held.id) {
+      core_.stream->continue_as(*id);
+      serving_.close_links(Errc::link_closed, "the history goes on under another replication id");
+    }
+    applier_.begin(core_.stream->database());
+    ++partial_resyncs_;
+    in_step();
+    core_.log(LogLevel::notice, "Successful partial resynchronization with master at " + std::to_string(held.offset.bytes));
+    core_.report(PartialResync{LinkSide::to_master, address_, id.value_or(held.id), held.offset});
+    core_.report(LinkUp{LinkSide::to_master, address_});
+    return std::nullopt;
+  }
+
+  std::optional<Failure> on_command(resp::Arguments command, Bytes raw) override {
+    // The answer to GETACK does not count GETACK itself.
+    if (command.size() == 3 && is_getack(command)) link_->session.acknowledge(core_.stream->end());
+    auto failure = applier_.apply(command, raw);
+    if (failure && failure->code == Errc::diverged) {
+      has_history_ = false;  // only a full resync puts this right
+      core_.report(Diverged{core_.stream->end(), failure->detail});
+    }
+    return failure;
+  }
+
+ private:
+  static constexpr std::chrono::seconds progress_period{1};
+
+  static bool is_getack(resp::Arguments command) noexcept {
+    const auto same = [](std::string_view word, std::string_view upper) {
+      return std::equal(word.begin(), word.end(), upper.begin(), upper.end(),
+                        [](char a, char b) { return (a & ~0x20) == b; });
+    };
+    return same(command[0], "REPLCONF") && same(command[1], "GETACK");
+  }
+
+  // --- The link -------------------------------------------------------------------------------------
+
+  void connect() {
+    auto done = [this, node = node_, attempt = ++attempts_](std::error_code error, std::shared_ptr<Link> link) {
+      const auto core = node.lock();
+      if (!core) return;
+      const Turn turn(*core);
+      if (core->closed || !connecting_ || attempt != attempts_) return link ? link->close() : void();
+      core->discarded.push_back(std::move(connecting_));
+      error ? failed_to_connect(error) : connected(std::move(link));
+    };
+    connecting_ = engine_->connect(address_, std::move(done));
+    timeout_connect();
+  }
+
+  // A network that says nothing must not hold us for ever.
+  void timeout_connect() {
+    retry_ = engine_->at(engine_->now() + core_.options.timeout, guarded([this] {
+                           if (!connecting_) return;
+                           core_.discarded.push_back(std::move(connecting_));
+                           failed_to_connect(Errc::link_timeout);
+                         }));
+  }
+
+  void failed_to_connect(std::error_code error) {
+    report_down(Failure{error, {}});
+    retry_after(back_off());
+  }
+
+  void connected(std::shared_ptr<Link> link) {
+    core_.discarded.push_back(std::move(retry_));
+    std::optional<SyncPosition> position;
+    if (has_history_) {
+      const Token held = core_.stream->position();
+      position = SyncPosition{held.id, held.offset};
+    }
+    link_ = std::make_shared<MasterLink>(node_, *this, engine_, std::move(link), position, serving_.listening_port());
+    link_->link->start(link_);
+    attend(*link_);
+  }
+
+  void end_link(Failure why) {
+    link_->open = false;
+    link_->link->close();
+    core_.discarded.push_back(std::move(link_));
+    if (load_) core_.discarded.push_back(std::move(load_));
+    if (std::exchange(core_.master_link_up, false)) down_since_ = engine_->now();
+    report_down(std::move(why));
+  }
+
+  void in_step() {
+    failures_ = 0;
+    core_.master_link_up = true;
+  }
+
+  void report_down(Failure why) {
+    core_.log(LogLevel::warning, "Link to master " + address_ + " is down: " + why.message());
+    core_.report(LinkDown{LinkSide::to_master, address_, std::move(why)});
+  }
+
+  Duration back_off() {
+    const auto& options = core_.options;
+    const auto doubled = options.reconnect_delay_min * (std::int64_t{1} << std::min(failures_++, 16U));
+    const auto delay = std::min<std::chrono::milliseconds>(doubled, options.reconnect_delay_max);
+    // Between half and all of it, so that many replicas of one master do not come back as one.
+    const auto half = static_cast<std::uint64_t>(delay.count()) / 2;
+    return std::chrono::milliseconds(half + core_.random.below(half + 1));
+  }
+
+  void retry_after(Duration delay) {
+    retry_ = engine_->at(engine_->now() + delay, guarded([this] { connect(); }));
+  }
+
+  template <class Action>
+  std::function<void()> guarded(Action action) {
+    return [this, node = node_, action, generation = ++timer_generation_] {
+      const auto core = node.lock();
+      if (!core) return;
+      const Turn turn(*core);
+      if (!core->closed && engine_ && generation == timer_generation_) action();
+    };
+  }
+
+  // --- Loading --------------------------------------------------------------------------------------
+
+  void report_progress() {
+    const SyncProgress progress = link_->session.sync_progress(engine_->now());
+    core_.report(FullResyncProgress{progress.bytes, progress.bytes_total.value_or(0), load_->keys()});
+    next_progress_ = engine_->now() + progress_period;
+  }
+
+  // A master that came back empty must not wipe its replicas unseen.
+  std::optional<Failure> shrink_guard() {
+    std::uint64_t held = 0;
+    for (const Database* database : core_.databases) held += database->size();
+    const double least = static_cast<double>(held) * core_.options.keep_at_least;
+    if (static_cast<double>(load_->keys()) >= least) return std::nullopt;
+    core_.report(SnapshotRefused{held, load_->keys()});
+    return Failure{Errc::snapshot_refused,
+                   "holds " + std::to_string(held) + " keys, was offered " + std::to_string(load_->keys())};
+  }
+
+  void split_address(MasterLinkInfo& master) const {
+    const std::size_t colon = address_.rfind(':');
+    const auto port = colon == std::string::npos ? std::nullopt : resp::parse_unsigned(address_.substr(colon + 1));
+    master.host = port ? address_.substr(0, colon) : address_;
+    master.port = static_cast<std::uint16_t>(port.value_or(0) & 0xffff);
+  }
+
+  NodeCore& core_;
+  Serving& serving_;
+  Applier applier_;
+
+  std::weak_ptr<NodeCore> node_;
+  std::shared_ptr<TransportEngine> engine_;  // null: follows nobody
+  std::string address_;
+  std::shared_ptr<Registration> connecting_;
+  std::shared_ptr<Registration> retry_;
+  std::uint64_t attempts_ = 0;          // to connect; an answer to an earlier one comes too late
+  std::uint64_t timer_generation_ = 0;  // likewise
+  std::shared_ptr<MasterLink> link_;
+  unsigned failures_ = 0;
+  std::optional<TimePoint> down_since_;
+  bool has_history_ = false;  // the stores hold what the stream's id and offset say
+
+  std::shared_ptr<SnapshotLoad> load_;
+  std::uint64_t items_ = 0;
+  TimePoint next_progress_{};
+
+  std::uint64_t full_resyncs_ = 0;
+  std::uint64_t partial_resyncs_ = 0;
+  std::uint64_t unmirrored_loaded_ = 0;
+};
+
+// --- MasterLink ----------------------------------------------------------------------------------------
+
+inline MasterLink::MasterLink(std::weak_ptr<NodeCore> node, Following& following,
+                              std::shared_ptr<TransportEngine> transport, std::shared_ptr<Link> opened,
+                              std::optional<SyncPosition> position, std::uint16_t port)
+    : engine(std::move(transport)),
+      link(std::move(opened)),
+      session(node.lock()->options, following, position, port, engine->now()),
+      node_(std::move(node)),
+      following_(following) {}
+
+template <class Action>
+void MasterLink::in_turn(Action&& action) {
+  const auto node = node_.lock();
+  if (!node) return;
+  const Turn turn(*node);
+  if (open && !node->closed) action();
+}
+
+inline void MasterLink::on_bytes(Bytes bytes) {
+  in_turn([this, bytes] {
+    session.receive(bytes, engine->now());
+    following_.attend(*this);
+  });
+}
+
+inline void MasterLink::on_writable() {
+  in_turn([this] { following_.attend(*this); });
+}
+
+inline void MasterLink::on_closed(std::error_code why) {
+  in_turn([this, why] { following_.lost(*this, Failure{why, {}}); });
+}
+
+inline void MasterLink::arm() {
+  const TimePoint deadline = session.deadline();
+  if (deadline >= timer_at_) return;
+  timer_at_ = deadline;
+  timer_ = engine->at(deadline, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->in_turn([link = self.get()] {
+      link->timer_at_ = TimePoint::max();
+      link->following_.tick(*link);
+    });
+  });
+}
+
+}  // namespace replikv::inline v0_1::detail

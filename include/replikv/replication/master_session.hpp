@@ -1,0 +1,438 @@
+// The master's end of one link: the handshake a replica performs, the framing of the snapshot it may
+// need, its acknowledgements. Bytes and the time go in, bytes come out; no socket, thread or clock.
+#pragma once
+
+#include <replikv/core/bytes.hpp>
+#include <replikv/core/clock.hpp>
+#include <replikv/core/error.hpp>
+#include <replikv/core/secret.hpp>
+#include <replikv/replication/info.hpp>
+#include <replikv/replication/options.hpp>
+#include <replikv/replication/outbox.hpp>
+#include <replikv/replication/receive_buffer.hpp>
+#include <replikv/resp/number.hpp>
+#include <replikv/resp/parser.hpp>
+#include <replikv/resp/writer.hpp>
+#include <replikv/stream/command_stream.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace replikv::inline v0_1 {
+
+/// What a replica asked for with PSYNC or SYNC.
+struct SyncRequest {
+  std::optional<ReplicationId> id;  ///< none: `?`, an unreadable id, or SYNC
+  std::uint64_t next_byte = 0;      ///< the first byte it lacks; 0: none given or not a number in range
+};
+
+/// The master's end of one link to a replica.
+///
+/// The owner answers a sync request by `continue_from` or by `begin_snapshot`, and then sends what
+/// `collect` gives. `now` never goes back.
+///
+/// Thread safety  none: one caller at a time
+/// Source         Redis 7.0 syncCommand, replconfCommand; protocol of PSYNC2
+class MasterSession {
+ public:
+  enum class State : std::uint8_t {
+    handshake,           // commands of the handshake; maybe not authenticated yet
+    waiting,             // a sync was asked for; newlines keep the replica patient
+    sending_snapshot,    // `$EOF:` framing: bytes are passed on as they are made
+    collecting_snapshot, // `$length` framing: the length must be known first
+    awaiting_ack,        // `$EOF:` framing: the stream starts after the first ACK
+    online,              // the stream
+    failed,
+  };
+
+  /// What the owner has to do. Called from inside `receive` and `tick`.
+  class Handler {
+   public:
+    virtual ~Handler() = default;
+    virtual void on_sync_requested(const SyncRequest& request) = 0;
+    virtual void on_acknowledged() = 0;
+    virtual void on_online() = 0;
+  };
+
+  MasterSession(const ReplicationOptions& options, Handler& handler, TimePoint now)
+      : options_(options), handler_(handler), authenticated_(options.accepts.empty()), last_heard_(now) {
+    if (!authenticated_) parser_.set_limits(resp::ParserLimits::unauthenticated());
+  }
+
+  // --- In -----------------------------------------------------------------------------------------
+
+  void receive(Bytes bytes, TimePoint now) {
+    if (state_ == State::failed) return;
+    last_heard_ = now;
+    buffer_.feed(bytes, [this, now](Bytes all) { return parse(all, now); });
+  }
+
+  /// Time-outs and the newlines that keep a waiting replica patient. Call when `now >= deadline()`.
+  void tick(TimePoint now) {
+    if (state_ == State::failed) return;
+    if (is_waiting()) {
+      if (now >= next_newline_) {
+        outbox_.put(std::string("\n"));
+        next_newline_ = now + newline_period;
+      }
+    } else if (now >= silence_ends()) {
+      fail(Errc::link_timeout, "nothing heard for " + std::to_string(options_.timeout.count()) + " ms");
+    }
+  }
+
+  /// Fails the session from outside: the output limit, the owner's shutdown.
+  void fail(Errc code, std::string detail) { fail(Failure{code, std::move(detail)}); }
+  void fail(Failure why) {
+    if (state_ == State::failed) return;
+    // A peer in its handshake is still told why; half a snapshot or stream is worth nothing.
+    if (state_ != State::handshake) outbox_ = {};
+    state_ = State::failed;
+    failure_ = std::move(why);
+  }
+
+  // --- The owner's decisions ------------------------------------------------------------------------
+
+  /// Grants a partial resync. `id` is told where the replica understands it (`capa psync2`).
+  void continue_from(StreamCursor cursor, const ReplicationId& id) {
+    outbox_.put(understands_new_ids_ ? "+CONTINUE " + id.text() + "\r\n" : std::string("+CONTINUE\r\n"));
+    cursor_ = std::move(cursor);
+    acknowledged_ = cursor_.offset();
+    go_online();
+  }
+
+  /// Grants a full resync: a snapshot begins now that stands for the place of `cursor`. `mark` are the 40
+  /// characters that end it for a replica with `capa eof`.
+  void begin_snapshot(StreamCursor cursor, const ReplicationId& id, std::string_view mark) {
+    cursor_ = std::move(cursor);
+    if (knows_offsets_) {
+      outbox_.put("+FULLRESYNC " + id.text() + " " + std::to_string(cursor_.offset().bytes) + "\r\n");
+    }
+    if (understands_marks_) {
+      mark_ = mark;
+      outbox_.put("$EOF:" + mark_ + "\r\n");
+      state_ = State::sending_snapshot;
+    } else {
+      state_ = State::collecting_snapshot;
+    }
+  }
+
+  /// The next piece of the snapshot.
+  void add_snapshot(const SharedBytes& bytes) {
+    if (state_ == State::sending_snapshot) {
+      outbox_.put(bytes);
+    } else {
+      collected_bytes_ += bytes.size();
+      collected_.push_back(bytes);
+    }
+  }
+
+  void end_snapshot() {
+    if (state_ == State::sending_snapshot) {
+      outbox_.put(std::exchange(mark_, {}));
+      state_ = State::awaiting_ack;
+      return;
+    }
+    outbox_.put("$" + std::to_string(collected_bytes_) + "\r\n");
+    for (auto& bytes : collected_) outbox_.put(std::move(bytes));
+    collected_.clear();
+    go_online();
+  }
+
+  /// Answers a sync request by an error the replica will retry after, and stays in the handshake.
+  void refuse_sync(std::string_view error) {
+    std::string reply;
+    resp::append_error(reply, error);
+    outbox_.put(std::move(reply));
+    state_ = State::handshake;
+  }
+
+  // --- Out ------------------------------------------------------------------------------------------
+
+  /// Appends to `out` what may be sent now: replies and snapshot first, then the stream; about
+  /// `bytes_max` at most. Returns the bytes.
+  std::size_t collect(const CommandStream& stream, std::size_t bytes_max, std::vector<SharedBytes>& out,
+                      TimePoint now) {
+    std::size_t bytes = outbox_.take(bytes_max, out);
+    if (state_ == State::online && bytes < bytes_max) bytes += stream.read(cursor_, bytes_max - bytes, out);
+    if (bytes > 0) last_progress_ = now;
+    return bytes;
+  }
+
+  /// The time of the next `tick`.
+  [[nodiscard]] TimePoint deadline() const noexcept {
+    if (state_ == State::failed) return TimePoint::max();
+    return is_waiting() ? next_newline_ : silence_ends();
+  }
+
+  [[nodiscard]] State state() const noexcept { return state_; }
+  [[nodiscard]] const Failure& failure() const noexcept { return failure_; }
+  [[nodiscard]] std::size_t queued_bytes() const noexcept { return outbox_.queued_bytes(); }
+
+  /// What a replica of this kind needs kept for it: from here on the stream is pinned.
+  [[nodiscard]] std::optional<Offset> pinned_from() const noexcept {
+    if (state_ == State::handshake || state_ == State::waiting || state_ == State::failed) return std::nullopt;
+    return cursor_.offset();
+  }
+
+  /// The snapshot's pieces go here.
+  [[nodiscard]] bool takes_snapshot() const noexcept {
+    return state_ == State::sending_snapshot || state_ == State::collecting_snapshot;
+  }
+  [[nodiscard]] bool is_replica() const noexcept {
+    return state_ != State::handshake && state_ != State::failed;
+  }
+  [[nodiscard]] bool is_online() const noexcept { return state_ == State::online; }
+  [[nodiscard]] bool acknowledges() const noexcept { return knows_offsets_; }
+  [[nodiscard]] Offset acknowledged() const noexcept { return acknowledged_; }
+  [[nodiscard]] TimePoint last_acknowledged() const noexcept { return last_ack_; }
+  [[nodiscard]] std::uint16_t listening_port() const noexcept { return listening_port_; }
+  [[nodiscard]] const std::string& announced_ip() const noexcept { return announced_ip_; }
+
+  [[nodiscard]] ReplicaState replica_state() const noexcept {
+    switch (state_) {
+      case State::online: return ReplicaState::online;
+      case State::sending_snapshot:
+      case State::awaiting_ack: return ReplicaState::receiving_snapshot;
+      default: return ReplicaState::waiting_for_snapshot;
+    }
+  }
+
+ private:
+  static constexpr std::chrono::seconds newline_period{1};
+  static constexpr std::size_t request_bytes_max = std::size_t{1} << 20;  // nothing a replica says is longer
+  static constexpr std::size_t unauthenticated_bytes_max = std::size_t{64} << 10;
+
+  [[nodiscard]] bool is_waiting() const noexcept {
+    return state_ == State::waiting || state_ == State::collecting_snapshot;
+  }
+
+  [[nodiscard]] TimePoint silence_ends() const noexcept {
+    if (!knows_offsets_ && state_ == State::online) return TimePoint::max();  // SYNC: never acknowledges
+    const bool receiving = state_ == State::sending_snapshot || state_ == State::online;
+    return (receiving && !outbox_.empty() ? std::max(last_heard_, last_progress_) : last_heard_) +
+           options_.timeout;
+  }
+
+  std::size_t parse(Bytes all, TimePoint now) {
+    std::size_t consumed = 0;
+    while (state_ != State::failed) {
+      const auto parsed = parser_.parse(all.subspan(consumed));
+      if (parsed.status == resp::Parsed::Status::command) {
+        consumed += parsed.consumed;
+        if (!parser_.arguments().empty()) handle(parser_.arguments(), now);
+        continue;
+      }
+      if (parsed.status == resp::Parsed::Status::error) fail_protocol(parser_.failure().detail);
+      break;
+    }
+    const std::size_t allowed = authenticated_ ? request_bytes_max : unauthenticated_bytes_max;
+    if (all.size() - consumed > allowed) fail_protocol("Protocol error: request too large for a replica");
+    return consumed;
+  }
+
+  void fail_protocol(const std::string& detail) {
+    if (state_ == State::handshake) reply_error("ERR " + detail);
+    fail(Errc::protocol_error, detail);
+  }
+
+  void handle(resp::Arguments command, TimePoint now) {
+    std::string name(command[0].substr(0, 16));
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    if (is_replica()) return handle_from_replica(name, command, now);
+    if (name == "auth") return handle_auth(command);
+    if (name == "quit") return reply_simple("OK"), fail(Errc::link_closed, "QUIT");
+    const bool known = name == "ping" || name == "replconf" || name == "psync" || name == "sync";
+    if (!known) return reply_unknown(command);
+    if (!authenticated_) return reply_error("NOAUTH Authentication required.");
+    if (name == "ping") return reply_simple("PONG");
+    if (name == "replconf") return handle_replconf(command, now);
+    if (name == "sync") knows_offsets_ = false;
+    handle_sync(name == "psync", command, now);
+  }
+
+  // A link that carries the stream takes acknowledgements and nothing else, and never answers.
+  void handle_from_replica(std::string_view name, resp::Arguments command, TimePoint now) {
+    if (name == "replconf") return handle_replconf(command, now);
+    if (name == "psync" || name == "sync") return;
+    fail(Errc::protocol_error, "a replica sent a command other than REPLCONF");
+  }
+
+  void handle_auth(resp::Arguments command) {
+    if (command.size() < 2 || command.size() > 3) return reply_arity("auth");
+    const std::string_view user = command.size() == 3 ? command[1] : std::string_view("default");
+    const std::string_view password = command.back();
+    if (options_.accepts.empty()) {
+      if (command.size() == 3 && user == "default") return reply_simple("OK");
+      if (command.size() == 3) return reply_error(error_category().message(static_cast<int>(Errc::wrong_password)));
+      return reply_error(
+          "ERR AUTH <password> called without any password configured for the default user. Are you sure your "
+          "configuration is correct?");
+    }
+    bool known = false;
+    for (const auto& accepted : options_.accepts) {  // all of them, whichever matches
+      const std::string_view name = accepted.user.empty() ? std::string_view("default") : accepted.user;
+      const bool same_user = detail::equal_in_constant_time(name, user);
+      const bool same_password = detail::equal_in_constant_time(accepted.password, password);
+      known = known | (same_user & same_password);
+    }
+    if (!known) return refuse_password();
+    authenticated_ = true;
+    parser_.set_limits({});
+    reply_simple("OK");
+  }
+
+  void refuse_password() {
+    reply_error(error_category().message(static_cast<int>(Errc::wrong_password)));
+    if (++wrong_passwords_ >= wrong_passwords_max) fail(Errc::wrong_password, "too many attempts");
+  }
+
+  void handle_replconf(resp::Arguments command, TimePoint now) {
+    if (command.size() % 2 == 0) return is_replica() ? void() : reply_error("ERR syntax error");
+    for (std::size_t i = 1; i + 1 < command.size(); i += 2) {
+      const std::string_view option = command[i];
+      const std::string_view value = command[i + 1];
+      if (is(option, "ack")) return acknowledge(value, now);
+      if (is(option, "getack")) return;
+      if (!is_replica() && !take_option(option, value)) return;
+    }
+    if (!is_replica()) reply_simple("OK");
+  }
+
+  // False when the option was refused, and answered.
+  bool take_option(std::string_view option, std::string_view value) {
+    if (is(option, "listening-port")) return take_port(value);
+    if (is(option, "ip-address")) return take_address(value);
+    if (is(option, "capa")) {
+      understands_marks_ = understands_marks_ || is(value, "eof");
+      understands_new_ids_ = understands_new_ids_ || is(value, "psync2");
+      return true;
+    }
+    if (is(option, "rdb-only") || is(option, "rdb-filter-only") || is(option, "version")) return true;
+    reply_error("ERR Unrecognized REPLCONF option: " + std::string(option.substr(0, 64)));
+    return false;
+  }
+
+  bool take_port(std::string_view value) {
+    const auto port = resp::parse_unsigned(value);
+    if (!port || *port > 65'535) return reply_error("ERR value is not an integer or out of range"), false;
+    listening_port_ = static_cast<std::uint16_t>(*port);
+    return true;
+  }
+
+  // What INFO will show must not break its lines.
+  bool take_address(std::string_view value) {
+    const bool clean = std::all_of(value.begin(), value.end(), [](unsigned char c) {
+      return std::isalnum(c) != 0 || c == '.' || c == ':' || c == '-' || c == '_' || c == '%';
+    });
+    if (!clean || value.size() > 255) return reply_error("ERR REPLCONF ip-address is not an address"), false;
+    announced_ip_ = value;
+    return true;
+  }
+
+  void handle_sync(bool psync, resp::Arguments command, TimePoint now) {
+    if (psync && command.size() != 3 && command.size() != 4) return reply_arity("psync");
+    if (!psync && command.size() != 1) return reply_arity("sync");
+    SyncRequest request;
+    if (psync) {
+      request.id = ReplicationId::parse(command[1]);
+      request.next_byte = resp::parse_unsigned(command[2]).value_or(0);
+    }
+    state_ = State::waiting;
+    next_newline_ = now + newline_period;
+    last_ack_ = now;
+    handler_.on_sync_requested(request);
+  }
+
+  void acknowledge(std::string_view value, TimePoint now) {
+    const auto bytes = resp::parse_unsigned(value);
+    if (!is_replica() || !bytes) return;
+    const Offset offset{*bytes};
+    if (knows_offsets_ && offset > cursor_.offset()) {
+      return fail(Errc::forged_ack, "acknowledged " + std::to_string(offset.bytes) + ", was sent " +
+                                        std::to_string(cursor_.offset().bytes));
+    }
+    acknowledged_ = std::max(acknowledged_, offset);
+    last_ack_ = now;
+    if (state_ == State::awaiting_ack) go_online();
+    handler_.on_acknowledged();
+  }
+
+  void go_online() {
+    state_ = State::online;
+    handler_.on_online();
+  }
+
+  static bool is(std::string_view word, std::string_view lower) noexcept {
+    return std::equal(word.begin(), word.end(), lower.begin(), lower.end(), [](unsigned char a, char b) {
+      return static_cast<char>(std::tolower(a)) == b;
+    });
+  }
+
+  void reply_simple(std::string_view text) {
+    std::string reply;
+    resp::append_simple(reply, text);
+    outbox_.put(std::move(reply));
+  }
+
+  void reply_error(std::string_view text) {
+    std::string reply;
+    resp::append_error(reply, text);
+    outbox_.put(std::move(reply));
+    const std::size_t allowed = authenticated_ ? request_bytes_max : unauthenticated_bytes_max;
+    if (outbox_.queued_bytes() > allowed) fail(Errc::output_limit, "the peer does not read its replies");
+  }
+
+  void reply_arity(std::string_view name) {
+    reply_error("ERR wrong number of arguments for '" + std::string(name) + "' command");
+  }
+
+  void reply_unknown(resp::Arguments command) {
+    std::string text = "ERR unknown command '" + std::string(command[0].substr(0, 128)) +
+                       "', with args beginning with: ";
+    for (std::size_t i = 1; i < command.size() && text.size() < 128; ++i) {
+      text += "'" + std::string(command[i].substr(0, 128)) + "' ";
+    }
+    reply_error(text);
+  }
+
+  static constexpr int wrong_passwords_max = 3;
+
+  const ReplicationOptions& options_;
+  Handler& handler_;
+  State state_ = State::handshake;
+  Failure failure_;
+
+  resp::CommandParser parser_;
+  detail::ReceiveBuffer buffer_;
+  detail::Outbox outbox_;
+  StreamCursor cursor_;
+
+  bool authenticated_;
+  int wrong_passwords_ = 0;
+  bool understands_marks_ = false;    // capa eof
+  bool understands_new_ids_ = false;  // capa psync2
+  bool knows_offsets_ = true;         // PSYNC rather than SYNC
+  std::uint16_t listening_port_ = 0;
+  std::string announced_ip_;
+
+  std::string mark_;
+  std::vector<SharedBytes> collected_;
+  std::uint64_t collected_bytes_ = 0;
+
+  Offset acknowledged_;
+  TimePoint last_ack_{};
+  TimePoint last_heard_;
+  TimePoint last_progress_{};
+  TimePoint next_newline_{};
+};
+
+}  // namespace replikv::inline v0_1

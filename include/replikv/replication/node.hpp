@@ -1,0 +1,290 @@
+// A node: stores under one stream, with a side towards replicas and a side towards a master. What the
+// public ReplicationMaster and ReplicationReplica hold; a change of role changes the node, not the object.
+#pragma once
+
+#include <replikv/replication/following.hpp>
+#include <replikv/replication/node_core.hpp>
+#include <replikv/replication/serving.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace replikv::inline v0_1::detail {
+
+/// Thread safety  every call from any thread, but none from inside `visit` or `update` of its stores
+class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
+ public:
+  /// Takes the stores into the role. A store that has one: `Errc::already_has_role`, and none is taken.
+  /// Throws `Errc::bad_option`.
+  static std::shared_ptr<Node> attach(std::vector<Database*> stores, ReplicationOptions options, Role role,
+                                      std::error_code& error) {
+    check(options);
+    auto node = std::make_shared<Node>(std::move(stores), std::move(options), role);
+    for (std::size_t i = 0; i < node->databases.size(); ++i) {
+      error = node->databases[i]->attach(std::make_shared<const Attachment>(
+          Attachment{node->stream, node->gate, static_cast<std::uint32_t>(i)}));
+      if (!error) continue;
+      while (i-- > 0) node->databases[i]->detach();
+      return nullptr;
+    }
+    node->serving_.update_gate();
+    return node;
+  }
+
+  Node(std::vector<Database*> stores, ReplicationOptions chosen, Role first_role)
+      : NodeCore(std::move(stores), std::move(chosen), first_role), serving_(*this), following_(*this, serving_) {}
+
+  /// Ends the role: closes all links, frees the stores, lets waiting calls return. When it returns no
+  /// observer runs any more (unless it was called from one).
+  void close() {
+    {
+      const Turn turn(*this);
+      if (closed) return;
+      closed = true;
+      following_.stop();
+      serving_.stop_listening();
+      serving_.close_links(Errc::link_closed, "the node was shut down");
+      discarded.push_back(std::move(cron_));
+      finish_waits();
+      changed.notify_all();
+    }
+    std::unique_lock lock(mutex);
+    wait_until_unused(lock);
+    lock.unlock();
+    for (Database* database : databases) database->detach();
+  }
+
+  // --- Links ----------------------------------------------------------------------------------------
+
+  std::string listen(std::shared_ptr<TransportEngine> engine, std::string_view address, std::error_code& error) {
+    const Turn turn(*this);
+    std::string bound;
+    serving_.listen(weak_from_this(), engine, address, bound, error);
+    if (!error) use(std::move(engine));
+    return bound;
+  }
+
+  void follow(std::shared_ptr<TransportEngine> engine, std::string_view address) {
+    const Turn turn(*this);
+    use(engine);
+    following_.follow(weak_from_this(), std::move(engine), std::string(address));
+  }
+
+  void unfollow() {
+    const Turn turn(*this);
+    following_.stop();
+  }
+
+  // --- Role -----------------------------------------------------------------------------------------
+
+  void promote() {
+    const Turn turn(*this);
+    following_.stop();
+    role = Role::master;
+    take_new_id();
+    serving_.close_links(Errc::link_closed, "this node was promoted; the history goes on under a new id");
+    serving_.update_gate();
+    const Token now = stream->position();
+    log(LogLevel::notice, "Promoted to master; new replication id is " + now.id.text());
+    report(Promoted{now.id, now.offset});
+  }
+
+  void demote() {
+    const Turn turn(*this);
+    role = Role::replica;
+    {
+      const LockedDatabases instant(databases);  // no write is under way when the gate closes
+      serving_.update_gate();
+    }
+    following_.keep_history();
+    serving_.close_links(Errc::link_closed, "this node became a replica");
+    const Token now = stream->position();
+    report(Demoted{now.id, now.offset});
+  }
+
+  // --- Waiting --------------------------------------------------------------------------------------
+
+  /// Replicas that confirmed `offset`, once they are `wanted` or the time is up.
+  unsigned wait(unsigned wanted, std::chrono::milliseconds timeout, std::optional<Token> written) {
+    Offset offset;
+    {
+      const Turn turn(*this);
+      offset = written ? written->offset : stream->end();
+      if (const unsigned have = serving_.acknowledged_by(offset); have >= wanted || closed) return have;
+      stream->append_control({"REPLCONF", "GETACK", "*"});
+    }
+    std::unique_lock lock(mutex);
+    block(lock, timeout, [this, wanted, offset] { return serving_.acknowledged_by(offset) >= wanted; });
+    return serving_.acknowledged_by(offset);
+  }
+
+  std::error_code wait_for(const Token& token, std::chrono::milliseconds timeout) {
+    const auto in_use = engines_in_use();
+    for (const auto& engine : *in_use) engine->deliver();
+    std::unique_lock lock(mutex);
+    std::optional<std::error_code> outcome;
+    block(lock, timeout, [this, &token, &outcome] { return (outcome = reached(token)).has_value(); });
+    return outcome.value_or(closed ? Errc::detached : Errc::timeout);
+  }
+
+  /// The same without blocking: `done` is called once, in a transport's context or before this returns.
+  void wait_for(const Token& token, std::chrono::milliseconds timeout, std::function<void(std::error_code)> done) {
+    const Turn turn(*this);
+    const TimePoint deadline = home_ ? home_->now() + timeout : TimePoint::max();
+    waits_.push_back({token, deadline, std::move(done)});
+    finish_waits();
+  }
+
+  // --- State ----------------------------------------------------------------------------------------
+
+  [[nodiscard]] ReplicationInfo info() {
+    const Turn turn(*this);
+    ReplicationInfo info;
+    info.role = role;
+    info.priority = options.priority;
+    info.read_only = options.read_only;
+    info.history = stream->history();
+    info.rejected_writes = gate->rejected_writes();
+    serving_.describe(info);
+    following_.describe(info);
+    return info;
+  }
+
+  void set_backlog_bytes(std::uint64_t bytes) { stream->set_backlog_bytes_max(bytes); }
+
+ private:
+  struct PendingWait {
+    Token token;
+    TimePoint deadline;
+    std::function<void(std::error_code)> done;
+  };
+
+  static constexpr std::chrono::milliseconds busy_period{100};
+  static constexpr std::chrono::milliseconds idle_period{1'000};
+  static constexpr std::chrono::milliseconds expiry_budget{1};
+
+  void before_end_of_turn() override { finish_waits(); }
+
+  // The first engine used gives the node its own time: heartbeats, expiry, waits.
+  void use(std::shared_ptr<TransportEngine> engine) {
+    if (std::find(engines->begin(), engines->end(), engine) == engines->end()) {
+      auto more = *engines;
+      more.push_back(engine);
+      engines = std::make_shared<const Engines>(std::move(more));
+    }
+    if (home_) return;
+    home_ = std::move(engine);
+    next_ping_ = home_->now() + options.ping_period;
+    schedule_cron();
+  }
+
+  std::shared_ptr<const Engines> engines_in_use() {
+    const std::lock_guard lock(mutex);
+    return engines;
+  }
+
+  void take_new_id() {
+    const LockedDatabases instant(databases);
+    stream->continue_as(ReplicationId::random(random));
+    stream->forget_database();
+  }
+
+  // --- What happens from time to time ---------------------------------------------------------------
+
+  void schedule_cron() {
+    const bool busy = !waits_.empty() || std::any_of(databases.begin(), databases.end(), [](const Database* database) {
+      return database->expiring() > 0;
+    });
+    const auto period = std::min<std::chrono::milliseconds>(busy ? busy_period : idle_period, options.ping_period);
+    cron_ = home_->at(home_->now() + period, [weak = weak_from_this()] {
+      if (const auto node = weak.lock()) node->run_cron();
+    });
+  }
+
+  void run_cron() {
+    std::optional<StoreUse> stores;
+    {
+      const Turn turn(*this);
+      if (closed) return;
+      ping();
+      serving_.update_gate();
+      report_rejected_writes();
+      stores.emplace(*this);
+    }
+    // Deleting takes the stores' locks and wakes who sends: not in a turn.
+    if (gate->owns_expiry()) {
+      for (Database* database : databases) database->expire_due(expiry_budget);
+    }
+    stores.reset();
+    const Turn turn(*this);
+    if (!closed) schedule_cron();
+  }
+
+  void ping() {
+    const TimePoint now = home_->now();
+    if (now < next_ping_) return;
+    next_ping_ = now + options.ping_period;
+    if (role == Role::master && serving_.has_replicas()) stream->append_control({"ping"});
+  }
+
+  void report_rejected_writes() {
+    const std::uint64_t rejected = gate->rejected_writes();
+    if (rejected == reported_rejections_) return;
+    const Errc why = role == Role::replica ? Errc::read_only : Errc::not_enough_replicas;
+    report(WritesRejected{rejected - std::exchange(reported_rejections_, rejected), why});
+  }
+
+  // --- Waiting --------------------------------------------------------------------------------------
+
+  /// Whether the stores contain what `token` stands for; nothing while that may still come.
+  [[nodiscard]] std::optional<std::error_code> reached(const Token& token) const {
+    const History history = stream->history();
+    const bool is_ours = token.id == history.id;
+    if (is_ours && token.offset <= history.end) return std::error_code{};
+    if (!is_ours && token.id == history.second_id && history.second_next_byte) {
+      // That history ended where ours went on under another name; what it had beyond that is lost.
+      const bool shared = token.offset.bytes < *history.second_next_byte;
+      return shared ? std::error_code{} : make_error_code(Errc::history_lost);
+    }
+    return std::nullopt;
+  }
+
+  template <class Condition>
+  void block(std::unique_lock<std::mutex>& lock, std::chrono::milliseconds timeout, Condition&& holds) {
+    ++blocked_waits;
+    changed.wait_for(lock, timeout, [this, &holds] { return holds() || closed; });
+    --blocked_waits;
+  }
+
+  void finish_waits() {
+    if (waits_.empty()) return;
+    const TimePoint now = home_ ? home_->now() : TimePoint::min();
+    std::erase_if(waits_, [this, now](PendingWait& wait) {
+      std::optional<std::error_code> outcome = reached(wait.token);
+      if (!outcome && closed) outcome = make_error_code(Errc::detached);
+      if (!outcome && now >= wait.deadline) outcome = make_error_code(Errc::timeout);
+      if (!outcome) return false;
+      call_later([done = std::move(wait.done), result = *outcome] { done(result); });
+      return true;
+    });
+  }
+
+  Serving serving_;
+  Following following_;
+  std::shared_ptr<TransportEngine> home_;
+  std::shared_ptr<Registration> cron_;
+  TimePoint next_ping_{};
+  std::uint64_t reported_rejections_ = 0;
+  std::vector<PendingWait> waits_;
+};
+
+}  // namespace replikv::inline v0_1::detail

@@ -1,0 +1,473 @@
+// A node's side towards its replicas: who listens where, one session for each link, one snapshot shared
+// by those that need it, and the count of the good ones.
+#pragma once
+
+#include <replikv/replication/master_session.hpp>
+#include <replikv/replication/node_core.hpp>
+#include <replikv/replication/snapshot_transfer.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace replikv::inline v0_1::detail {
+
+class Serving;
+
+/// One link to a replica, or to whoever connected.
+class ReplicaLink final : public LinkEvents,
+                          public MasterSession::Handler,
+                          public std::enable_shared_from_this<ReplicaLink> {
+ public:
+  ReplicaLink(std::weak_ptr<NodeCore> node, Serving& serving, const ReplicationOptions& options,
+              std::shared_ptr<TransportEngine> transport, std::shared_ptr<Link> opened)
+      : engine(std::move(transport)),
+        link(std::move(opened)),
+        session(options, *this, engine->now()),
+        node_(std::move(node)),
+        serving_(serving) {}
+
+  void on_bytes(Bytes bytes) override;
+  void on_writable() override;
+  void on_closed(std::error_code why) override;
+
+  void on_sync_requested(const SyncRequest& request) override;
+  void on_acknowledged() override;
+  void on_online() override;
+
+  /// The replica's address as INFO and events show it.
+  [[nodiscard]] std::string ip() const {
+    return session.announced_ip().empty() ? link->peer_address() : session.announced_ip();
+  }
+  [[nodiscard]] std::string name() const { return ip() + ":" + std::to_string(session.listening_port()); }
+
+  /// Sees to it that `tick` comes at the session's deadline; a timer that is too early finds that out.
+  void arm();
+
+  /// Has `Serving::attend` run for this link soon, in its own context.
+  void attend_later();
+
+  [[nodiscard]] const std::weak_ptr<NodeCore>& node() const noexcept { return node_; }
+
+  const std::shared_ptr<TransportEngine> engine;
+  const std::shared_ptr<Link> link;
+  MasterSession session;
+  bool open = true;
+  bool asked_for_sync = false;
+  bool in_full_resync = false;
+  std::optional<TimePoint> over_soft_limit_since;
+
+ private:
+  template <class Action>
+  void in_turn(Action&& action);
+
+  std::weak_ptr<NodeCore> node_;
+  Serving& serving_;  // outlives every turn of the node
+  std::unique_ptr<Registration> timer_;
+  TimePoint timer_at_ = TimePoint::max();
+  bool attending_later_ = false;
+};
+
+/// All links to replicas. Every call inside a turn of the node.
+class Serving {
+ public:
+  explicit Serving(NodeCore& core) : core_(core) {}
+
+  // --- Links ----------------------------------------------------------------------------------------
+
+  void listen(const std::weak_ptr<NodeCore>& node, const std::shared_ptr<TransportEngine>& engine,
+              std::string_view address, std::string& bound, std::error_code& error) {
+    auto accept = [this, node, weak_engine = std::weak_ptr(engine)](const std::shared_ptr<Link>& link) {
+      const auto core = node.lock();
+      const auto transport = weak_engine.lock();
+      if (!core || !transport) return;
+      const Turn turn(*core);
+      if (!core->closed) accept_link(node, transport, link);
+    };
+    auto listener = engine->listen(address, std::move(accept), bound, error);
+    if (error) return;
+    listeners_.push_back(std::move(listener));
+    if (listening_port_ == 0) listening_port_ = port_of(bound);
+    wake_through(node, engine);
+  }
+
+  /// Closes every link to a replica; they may come back.
+  void close_links(Errc why, const std::string& detail) {
+    end_transfer();
+    for (const auto& link : std::vector(links_)) {
+      link->session.fail(why, detail);
+      drop(*link);
+    }
+  }
+
+  void stop_listening() {
+    listeners_.clear();
+    core_.stream->set_waker(nullptr);
+  }
+
+  /// Brings one link up to date: sends, checks its limits, its state and its timer. In its context.
+  void attend(ReplicaLink& link) {
+    if (!link.open) return;
+    const TimePoint now = link.engine->now();
+    send(link, now);
+    check_output_limit(link, now);
+    if (link.session.state() == MasterSession::State::failed) return drop(link);
+    link.arm();
+  }
+
+  void lost(ReplicaLink& link, std::error_code why) {
+    link.session.fail(Failure{why, {}});
+    drop(link);
+  }
+
+  // --- Synchronisation ------------------------------------------------------------------------------
+
+  void synchronise(ReplicaLink& link, const SyncRequest& request) {
+    if (core_.role == Role::replica && !core_.master_link_up) {
+      return link.session.refuse_sync("NOMASTERLINK Can't SYNC while not connected with my master");
+    }
+    link.asked_for_sync = true;
+    PartialRefusal refusal{"it asked for no history"};
+    if (request.id) {
+      if (auto cursor = core_.stream->continue_from(*request.id, request.next_byte, refusal)) {
+        return continue_from(link, std::move(*cursor));
+      }
+      ++partial_resyncs_refused_;
+    }
+    ++full_resyncs_;
+    link.in_full_resync = true;
+    core_.log(LogLevel::notice, "Full resync for replica " + link.name() + ": " + refusal.why);
+    core_.report(FullResyncStarted{LinkSide::to_replica, link.name(), core_.stream->position().id,
+                                   core_.stream->end(), std::move(refusal.why)});
+    if (!transfer_) begin_transfer_after_delay(link);
+  }
+
+  void online(ReplicaLink& link) {
+    if (std::exchange(link.in_full_resync, false)) {
+      core_.report(FullResyncDone{LinkSide::to_replica, link.name(), link.session.acknowledged(), snapshot_keys_});
+    }
+    core_.report(LinkUp{LinkSide::to_replica, link.name()});
+    update_gate();
+  }
+
+  // --- Replicas as a whole --------------------------------------------------------------------------
+
+  [[nodiscard]] bool has_replicas() const noexcept {
+    return std::any_of(links_.begin(), links_.end(), [](const auto& link) { return link->session.is_replica(); });
+  }
+
+  /// Replicas that confirmed everything up to `offset`.
+  [[nodiscard]] unsigned acknowledged_by(Offset offset) const {
+    return count([offset](const ReplicaLink& link) { return link.session.acknowledged() >= offset; });
+  }
+
+  /// Opens or closes the stores for writing, as the number of good replicas asks.
+  void update_gate() {
+    const bool enough = !needs_good_replicas() || good() >= core_.options.min_replicas_to_write;
+    core_.gate->set(enough ? core_.open_mode() : WriteMode::not_enough_replicas);
+  }
+
+  void describe(ReplicationInfo& info) const {
+    for (const auto& link : links_) {
+      if (link->session.is_replica()) info.replicas.push_back(describe(*link, info.history.end));
+    }
+    if (needs_good_replicas()) info.good_replicas = good();
+    info.full_resyncs_served = full_resyncs_;
+    info.partial_resyncs_served = partial_resyncs_;
+    info.partial_resyncs_refused = partial_resyncs_refused_;
+  }
+
+  [[nodiscard]] std::uint16_t listening_port() const noexcept { return listening_port_; }
+
+ private:
+  static constexpr std::size_t mark_bytes = 40;
+  static constexpr std::size_t snapshot_ahead_bytes = std::size_t{1} << 20;  // made, and not yet sent
+  static constexpr int pieces_in_a_turn = 8;
+
+  // --- Links ----------------------------------------------------------------------------------------
+
+  void accept_link(const std::weak_ptr<NodeCore>& node, const std::shared_ptr<TransportEngine>& engine,
+                   const std::shared_ptr<Link>& link) {
+    if (links_.size() >= core_.options.replicas_max) {
+      core_.log(LogLevel::warning, "Refused a link from " + link->peer_address() + ": replicas_max is reached");
+      return link->close();
+    }
+    auto made = std::make_shared<ReplicaLink>(node, *this, core_.options, engine, link);
+    links_.push_back(made);
+    made->arm();
+    link->start(made);
+  }
+
+  // What is appended to the stream is sent from each engine's own context.
+  void wake_through(const std::weak_ptr<NodeCore>& node, const std::shared_ptr<TransportEngine>& engine) {
+    if (std::find(engines_.begin(), engines_.end(), engine) != engines_.end()) return;
+    engines_.push_back(engine);
+    core_.stream->set_waker([this, node, engines = engines_] {
+      for (const auto& each : engines) {
+        each->post([this, node, context = each.get()] {
+          const auto core = node.lock();
+          if (!core) return;
+          const Turn turn(*core);
+          if (!core->closed) attend_all(*context);
+        });
+      }
+      for (const auto& each : engines) each->deliver();
+    });
+  }
+
+  void attend_all(const TransportEngine& context) {
+    core_.stream->sleep_from_now();
+    for (const auto& link : std::vector(links_)) {
+      if (link->engine.get() == &context) attend(*link);
+    }
+  }
+
+  void send(ReplicaLink& link, TimePoint now) {
+    std::vector<SharedBytes> buffers;
+    for (int pieces = 0;;) {
+      const std::size_t unsent = link.link->unsent_bytes();
+      if (unsent >= Link::window_bytes) return;
+      buffers.clear();
+      if (link.session.collect(*core_.stream, Link::window_bytes - unsent, buffers, now) > 0) {
+        link.link->send(buffers);
+      } else if (!link.session.takes_snapshot() || !advance_transfer(link)) {
+        return;
+      } else if (++pieces == pieces_in_a_turn) {
+        return link.attend_later();  // others want their turn
+      }
+    }
+  }
+
+  // Redis: client-output-buffer-limit replica; the hard limit is never below the backlog's size.
+  void check_output_limit(ReplicaLink& link, TimePoint now) {
+    const auto pinned = link.session.pinned_from();
+    if (!pinned) return;
+    const OutputLimit& limit = core_.options.output_limit;
+    const std::uint64_t behind = core_.stream->end() - *pinned;
+    if (behind > std::max(limit.hard_bytes, core_.options.backlog_bytes)) {
+      return link.session.fail(Errc::output_limit, std::to_string(behind) + " bytes behind");
+    }
+    if (behind <= limit.soft_bytes) {
+      link.over_soft_limit_since.reset();
+    } else if (!link.over_soft_limit_since) {
+      link.over_soft_limit_since = now;
+    } else if (now - *link.over_soft_limit_since > limit.soft_for) {
+      link.session.fail(Errc::output_limit, std::to_string(behind) + " bytes behind, and more than " +
+                                                std::to_string(limit.soft_bytes) + " for too long");
+    }
+  }
+
+  void drop(ReplicaLink& link) {
+    if (!std::exchange(link.open, false)) return;
+    const auto held = link.shared_from_this();
+    std::vector<SharedBytes> last_words;
+    if (link.session.collect(*core_.stream, Link::window_bytes, last_words, link.engine->now()) > 0) {
+      link.link->send(last_words);
+    }
+    link.link->close();
+    std::erase(links_, held);
+    core_.discarded.push_back(held);
+    const Failure& why = link.session.failure();
+    core_.log(LogLevel::notice, "Link to replica " + link.name() + " ended: " + why.message());
+    if (link.asked_for_sync) core_.report(LinkDown{LinkSide::to_replica, link.name(), why});
+    if (transfer_ && !is_wanted()) end_transfer();
+    update_gate();
+  }
+
+  // --- Full resync ----------------------------------------------------------------------------------
+
+  void continue_from(ReplicaLink& link, StreamCursor cursor) {
+    ++partial_resyncs_;
+    const Token position = core_.stream->position();
+    core_.report(PartialResync{LinkSide::to_replica, link.name(), position.id, cursor.offset()});
+    link.session.continue_from(std::move(cursor), position.id);
+  }
+
+  void begin_transfer_after_delay(ReplicaLink& link) {
+    if (core_.options.full_resync_delay.count() == 0) return begin_transfer();
+    if (delay_) return;
+    delay_ = link.engine->at(link.engine->now() + core_.options.full_resync_delay,
+                             [this, node = link.node()] {
+                               const auto core = node.lock();
+                               if (!core) return;
+                               const Turn turn(*core);
+                               core->discarded.push_back(std::move(delay_));
+                               if (!core->closed && !transfer_) begin_transfer();
+                             });
+  }
+
+  // Everybody who waits shares this snapshot. Its instant is the only moment at which a writer waits.
+  void begin_transfer() {
+    std::vector<ReplicaLink*> waiting;
+    for (const auto& link : links_) {
+      if (link->session.state() == MasterSession::State::waiting) waiting.push_back(link.get());
+    }
+    if (waiting.empty()) return;
+    {
+      const LockedDatabases instant(core_.databases);
+      const std::uint32_t database = core_.stream->database();
+      transfer_ = std::make_unique<SnapshotTransfer>(core_.databases, *core_.stream,
+                                                     database == CommandStream::no_database ? 0 : database);
+      if (core_.role == Role::master) core_.stream->forget_database();
+    }
+    snapshot_keys_ = transfer_->keys();
+    const std::string mark = ReplicationId::random(core_.random).text();
+    static_assert(ReplicationId::text_size == mark_bytes);
+    for (ReplicaLink* link : waiting) {
+      link->session.begin_snapshot(transfer_->cursor(), transfer_->position().id, mark);
+      link->attend_later();
+    }
+  }
+
+  // Makes the next piece for all who share the snapshot, unless one of them has too much unsent: the
+  // slowest sets the pace, and a stalled one is dropped by its time-out. False: nothing was made.
+  bool advance_transfer(ReplicaLink& asking) {
+    if (!transfer_ || is_too_far_ahead()) return false;
+    const SharedBytes piece = transfer_->next();
+    for (const auto& link : links_) {
+      if (!link->session.takes_snapshot()) continue;
+      piece.empty() ? link->session.end_snapshot() : link->session.add_snapshot(piece);
+      if (link.get() != &asking) link->attend_later();
+    }
+    if (piece.empty()) {
+      end_transfer();
+      begin_transfer();  // for those who came too late to share this one
+    }
+    return true;
+  }
+
+  [[nodiscard]] bool is_too_far_ahead() const {
+    return std::any_of(links_.begin(), links_.end(), [](const auto& link) {
+      return link->session.state() == MasterSession::State::sending_snapshot &&
+             link->session.queued_bytes() >= snapshot_ahead_bytes;
+    });
+  }
+
+  [[nodiscard]] bool is_wanted() const {
+    return std::any_of(links_.begin(), links_.end(), [](const auto& link) { return link->session.takes_snapshot(); });
+  }
+
+  // At once, not after the turn: the stores can have no second snapshot while this one is alive.
+  void end_transfer() { transfer_ = nullptr; }
+
+  // --- Counting -------------------------------------------------------------------------------------
+
+  [[nodiscard]] bool needs_good_replicas() const noexcept {
+    return core_.role == Role::master && core_.options.min_replicas_to_write > 0 &&
+           core_.options.min_replicas_max_lag.count() > 0;
+  }
+
+  [[nodiscard]] unsigned good() const {
+    return count([this](const ReplicaLink& link) {
+      const auto lag = link.engine->now() - link.session.last_acknowledged();
+      return std::chrono::floor<std::chrono::seconds>(lag) <= core_.options.min_replicas_max_lag;
+    });
+  }
+
+  template <class Predicate>
+  [[nodiscard]] unsigned count(Predicate&& holds) const {
+    return static_cast<unsigned>(std::count_if(links_.begin(), links_.end(), [&holds](const auto& link) {
+      return link->session.is_online() && link->session.acknowledges() && holds(*link);
+    }));
+  }
+
+  static ReplicaInfo describe(const ReplicaLink& link, Offset end) {
+    ReplicaInfo replica;
+    replica.ip = link.ip();
+    replica.port = link.session.listening_port();
+    replica.state = link.session.replica_state();
+    replica.acknowledged = link.session.acknowledged();
+    replica.lag_bytes = end > replica.acknowledged ? end - replica.acknowledged : 0;
+    if (link.session.is_online()) {
+      const auto since = link.engine->now() - link.session.last_acknowledged();
+      replica.lag = std::chrono::duration_cast<std::chrono::milliseconds>(since);
+    }
+    return replica;
+  }
+
+  static std::uint16_t port_of(std::string_view address) {
+    const std::size_t colon = address.rfind(':');
+    if (colon == std::string_view::npos) return 0;
+    return static_cast<std::uint16_t>(resp::parse_unsigned(address.substr(colon + 1)).value_or(0) & 0xffff);
+  }
+
+  NodeCore& core_;
+  std::vector<std::unique_ptr<Registration>> listeners_;
+  std::vector<std::shared_ptr<TransportEngine>> engines_;
+  std::vector<std::shared_ptr<ReplicaLink>> links_;
+  std::uint16_t listening_port_ = 0;  // what this node tells its master
+
+  std::unique_ptr<SnapshotTransfer> transfer_;
+  std::shared_ptr<Registration> delay_;
+  std::uint64_t snapshot_keys_ = 0;
+
+  std::uint64_t full_resyncs_ = 0;
+  std::uint64_t partial_resyncs_ = 0;
+  std::uint64_t partial_resyncs_refused_ = 0;
+};
+
+// --- ReplicaLink ---------------------------------------------------------------------------------------
+
+template <class Action>
+void ReplicaLink::in_turn(Action&& action) {
+  const auto node = node_.lock();
+  if (!node) return;
+  const Turn turn(*node);
+  if (open && !node->closed) action();
+}
+
+inline void ReplicaLink::on_bytes(Bytes bytes) {
+  in_turn([this, bytes] {
+    session.receive(bytes, engine->now());
+    serving_.attend(*this);
+  });
+}
+
+inline void ReplicaLink::on_writable() {
+  in_turn([this] { serving_.attend(*this); });
+}
+
+inline void ReplicaLink::on_closed(std::error_code why) {
+  in_turn([this, why] { serving_.lost(*this, why); });
+}
+
+inline void ReplicaLink::on_sync_requested(const SyncRequest& request) { serving_.synchronise(*this, request); }
+
+inline void ReplicaLink::on_acknowledged() { serving_.update_gate(); }
+
+inline void ReplicaLink::on_online() { serving_.online(*this); }
+
+inline void ReplicaLink::arm() {
+  const TimePoint deadline = session.deadline();
+  if (deadline >= timer_at_) return;
+  timer_at_ = deadline;
+  timer_ = engine->at(deadline, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->in_turn([link = self.get()] {
+      link->timer_at_ = TimePoint::max();
+      if (const TimePoint now = link->engine->now(); now >= link->session.deadline()) link->session.tick(now);
+      link->serving_.attend(*link);
+    });
+  });
+}
+
+inline void ReplicaLink::attend_later() {
+  if (std::exchange(attending_later_, true)) return;
+  engine->post([weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->in_turn([link = self.get()] {
+      link->attending_later_ = false;
+      link->serving_.attend(*link);
+    });
+  });
+}
+
+}  // namespace replikv::inline v0_1::detail
