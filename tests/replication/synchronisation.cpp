@@ -204,6 +204,27 @@ TEST_CASE("several stores of different types are databases of one stream and one
   CHECK(counts_copy.get("visits") == 42);
 }
 
+TEST_CASE("a partial resync goes on in the database the stream was in") {
+  SimulatedTransport network{19};
+  Strings first;
+  Strings second;
+  ReplicationMaster master{first, second};
+  master.listen(network, "master");
+  Strings first_copy;
+  Strings second_copy;
+  ReplicationReplica replica{first_copy, second_copy};
+  replica.follow(network, "master");
+  REQUIRE(network.run_until([&] { return replica.info().full_resyncs == 1; }, 60s));
+  second.set("before", "1");
+  REQUIRE(network.run_until([&] { return replica.position() == master.position(); }, 60s));
+  network.cut("master");
+  second.set("after", "1");  // no SELECT: the stream is in database 1 already
+  REQUIRE(network.run_until([&] { return replica.position() == master.position(); }, 60s));
+  CHECK(replica.info().partial_resyncs == 1);
+  CHECK(contents(second_copy) == contents(second));
+  CHECK(first_copy.empty());
+}
+
 TEST_CASE("databases that no store mirrors are counted and passed on to sub-replicas") {
   SimulatedTransport network{9};
   Store<std::string, std::string> first;

@@ -148,19 +148,18 @@ TEST_CASE("Threads: keys expire under readers and writers") {
   SmallStore store{replikv::Clock(clock)};
   Role role(store);
   std::atomic<bool> done{false};
-  std::vector<std::thread> threads;
-  threads.emplace_back([&] {
+  std::thread writer([&] {
     for (int i = 0; i < 3000; ++i)
       store.set("k" + std::to_string(i % 50), "v", std::chrono::milliseconds(i % 20));
     done = true;
   });
-  threads.emplace_back([&] {
+  std::thread expirer([&] {
     while (!done) static_cast<void>(store.expire_due(1ms));
   });
-  threads.emplace_back([&] {
+  std::thread reader([&] {
     for (int i = 0; !done; ++i) static_cast<void>(store.get("k" + std::to_string(i % 50)));
   });
-  for (auto& thread : threads) thread.join();
+  for (auto* thread : {&writer, &expirer, &reader}) thread->join();
   while (store.size() > 0) static_cast<void>(store.expire_due(1h));
   CHECK(database_of(store).expiring() == 0);
 }
