@@ -84,8 +84,10 @@ TEST_CASE("append_string: compresses on request, when it pays") {
 
 TEST_CASE("append_key: expiry, type, key, value") {
   std::string out;
-  rdb::append_key(out, "k", "12", 0x0102030405060708);
-  rdb::append_key(out, "k", "", -1);
+  rdb::append_expiry(out, 0x0102030405060708);
+  rdb::append_key(out, "k", "12");
+  rdb::append_expiry(out, -1);
+  rdb::append_key(out, "k", "");
   CHECK(out == from_hex("fc 0807060504030201 00 01 6b c0 0c  fc ffffffffffffffff 00 01 6b 00"));
 }
 

@@ -28,6 +28,7 @@ enum class Errc {
   address_in_use,   ///< somebody listens there already
   refused,          ///< nobody listens there
   link_closed,      ///< the peer, or the network, closed the link
+  link_ended,       ///< this node closed the link, for the reason in the detail
   link_timeout,     ///< the peer was silent for longer than the timeout
   link_cut,         ///< a simulated fault cut the link
   output_limit,     ///< the replica fell behind its output-buffer limit
@@ -79,6 +80,7 @@ class ErrorCategory final : public std::error_category {
       case Errc::address_in_use: return "the address is in use";
       case Errc::refused: return "connection refused";
       case Errc::link_closed: return "the peer closed the link";
+      case Errc::link_ended: return "closed by this node";
       case Errc::link_timeout: return "the peer was silent for too long";
       case Errc::link_cut: return "the link was cut";
       case Errc::output_limit: return "the replica fell behind its output buffer limit";

@@ -133,17 +133,17 @@ inline void append_resize(std::string& out, std::uint64_t keys, std::uint64_t ex
   append_length(out, expires);
 }
 
-/// Appends one key with its string value. `expire_at_ms`: milliseconds since the Unix epoch.
+/// Appends the expiry of the key that comes next, in milliseconds since the Unix epoch.
+inline void append_expiry(std::string& out, std::int64_t expire_at_ms) {
+  std::array<char, 9> bytes{static_cast<char>(opcode::expire_milliseconds)};
+  detail::append_between(out, bytes.data(),
+                         detail::put_little_endian(bytes.data() + 1, static_cast<std::uint64_t>(expire_at_ms), 8));
+}
+
+/// Appends one key with its string value.
 inline void append_key(std::string& out, std::string_view key, std::string_view value,
-                       std::optional<std::int64_t> expire_at_ms = std::nullopt, EncodeOptions options = {}) {
-  std::array<char, 10> prefix;
-  char* next = prefix.data();
-  if (expire_at_ms) {
-    *next++ = static_cast<char>(opcode::expire_milliseconds);
-    next = detail::put_little_endian(next, static_cast<std::uint64_t>(*expire_at_ms), 8);
-  }
-  *next++ = static_cast<char>(value_type::string);
-  detail::append_between(out, prefix.data(), next);
+                       EncodeOptions options = {}) {
+  out.push_back(static_cast<char>(value_type::string));
   append_string(out, key, options);
   append_string(out, value, options);
 }
@@ -175,7 +175,8 @@ class Writer {
   void resize(std::uint64_t keys, std::uint64_t expires) { append_resize(pending_, keys, expires); }
   void key(std::string_view key_text, std::string_view value,
            std::optional<std::int64_t> expire_at_ms = std::nullopt) {
-    append_key(pending_, key_text, value, expire_at_ms, options_);
+    if (expire_at_ms) append_expiry(pending_, *expire_at_ms);
+    append_key(pending_, key_text, value, options_);
   }
 
   /// Closes the file with its checksum.

@@ -151,7 +151,7 @@ class Following final : public ReplicaSession::Handler {
       core_.stream->restart(load_->id(), load_->offset(), load_->stream_database());
     }
     applier_.begin(load_->stream_database());
-    serving_.close_links(Errc::link_closed, "this node's data was replaced by a full resync");
+    serving_.close_links("this node's data was replaced by a full resync");
     unmirrored_loaded_ = load_->unmirrored();
     ++full_resyncs_;
     has_history_ = true;
@@ -166,7 +166,7 @@ class Following final : public ReplicaSession::Handler {
     const Token held = core_.stream->position();
     if (id && *id != held.id) {
       core_.stream->continue_as(*id);
-      serving_.close_links(Errc::link_closed, "the history goes on under another replication id");
+      serving_.close_links("the history goes on under another replication id");
     }
     applier_.begin(core_.stream->database());
     ++partial_resyncs_;

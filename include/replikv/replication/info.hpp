@@ -4,9 +4,12 @@
 
 #include <replikv/stream/command_stream.hpp>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <concepts>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -104,10 +107,13 @@ class InfoText {
 };
 
 inline void append_sync(InfoText& out, const SyncProgress& sync) {
-  const auto total = sync.until_mark ? 0 : sync.bytes_total ? static_cast<std::int64_t>(*sync.bytes_total) : -1;
+  constexpr auto shown_max = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  const auto known = static_cast<std::int64_t>(std::min(sync.bytes_total.value_or(0), shown_max));
+  const std::int64_t total = sync.until_mark ? 0 : sync.bytes_total ? known : -1;
   const auto read = static_cast<std::int64_t>(sync.bytes);
   // Two decimals as "%.2f" has them, without a locale.
-  const std::int64_t hundredths = total > 0 ? read * 10'000 / total : 0;
+  const double share = total > 0 ? static_cast<double>(read) / static_cast<double>(total) : 0;
+  const std::int64_t hundredths = std::llround(share * 10'000);
   const std::string fraction = std::to_string(100 + hundredths % 100).substr(1);
   out.line("master_sync_total_bytes", total);
   out.line("master_sync_read_bytes", read);
@@ -121,7 +127,7 @@ inline void append_master_link(InfoText& out, const ReplicationInfo& info, const
   out.line("master_host", link.host);
   out.line("master_port", link.port);
   out.line("master_link_status", up ? "up" : "down");
-  out.line("master_last_io_seconds_ago", link.last_io_ago ? link.last_io_ago->count() : -1);
+  out.line("master_last_io_seconds_ago", up && link.last_io_ago ? link.last_io_ago->count() : -1);
   out.line("master_sync_in_progress", link.sync ? 1 : 0);
   out.line("slave_read_repl_offset", link.received.bytes);
   out.line("slave_repl_offset", info.history.end.bytes);

@@ -161,8 +161,8 @@ class MasterSession {
   std::size_t collect(const CommandStream& stream, std::size_t bytes_max, std::vector<SharedBytes>& out,
                       TimePoint now) {
     std::size_t bytes = outbox_.take(bytes_max, out);
-    if (state_ == State::online && bytes < bytes_max) bytes += stream.read(cursor_, bytes_max - bytes, out);
     if (bytes > 0) last_progress_ = now;
+    if (state_ == State::online && bytes < bytes_max) bytes += stream.read(cursor_, bytes_max - bytes, out);
     return bytes;
   }
 
@@ -214,11 +214,11 @@ class MasterSession {
     return state_ == State::waiting || state_ == State::collecting_snapshot;
   }
 
+  // A replica says nothing while it waits for a snapshot and takes it, however long that is: what it was
+  // sent outside the stream counts as a sign of life. The stream does not; that it has to acknowledge.
   [[nodiscard]] TimePoint silence_ends() const noexcept {
     if (!knows_offsets_ && state_ == State::online) return TimePoint::max();  // SYNC: never acknowledges
-    const bool receiving = state_ == State::sending_snapshot || state_ == State::online;
-    return (receiving && !outbox_.empty() ? std::max(last_heard_, last_progress_) : last_heard_) +
-           options_.timeout;
+    return std::max(last_heard_, last_progress_) + options_.timeout;
   }
 
   std::size_t parse(Bytes all, TimePoint now) {
@@ -252,10 +252,10 @@ class MasterSession {
     if (name == "quit") return reply_simple("OK"), fail(Errc::link_closed, "QUIT");
     const bool known = name == "ping" || name == "replconf" || name == "psync" || name == "sync";
     if (!known) return reply_unknown(command);
+    if (name == "psync" ? command.size() < 3 : name == "sync" && command.size() > 1) return reply_arity(name);
     if (!authenticated_) return reply_error("NOAUTH Authentication required.");
     if (name == "ping") return reply_simple("PONG");
     if (name == "replconf") return handle_replconf(command, now);
-    if (name == "sync") knows_offsets_ = false;
     handle_sync(name == "psync", command, now);
   }
 
@@ -267,7 +267,8 @@ class MasterSession {
   }
 
   void handle_auth(resp::Arguments command) {
-    if (command.size() < 2 || command.size() > 3) return reply_arity("auth");
+    if (command.size() < 2) return reply_arity("auth");
+    if (command.size() > 3) return reply_error("ERR syntax error");
     const std::string_view user = command.size() == 3 ? command[1] : std::string_view("default");
     const std::string_view password = command.back();
     if (options_.accepts.empty()) {
@@ -339,8 +340,11 @@ class MasterSession {
   }
 
   void handle_sync(bool psync, resp::Arguments command, TimePoint now) {
-    if (psync && command.size() != 3 && command.size() != 4) return reply_arity("psync");
-    if (!psync && command.size() != 1) return reply_arity("sync");
+    // Granted, it would leave both ends replicas of each other: a promotion is asked of us, not a sync.
+    if (command.size() > 3 && is(command[3], "failover")) {
+      return reply_error("ERR PSYNC FAILOVER can't be sent to a master.");
+    }
+    knows_offsets_ = psync;
     SyncRequest request;
     if (psync) {
       request.id = ReplicationId::parse(command[1]);
@@ -380,12 +384,16 @@ class MasterSession {
   void reply_simple(std::string_view text) {
     std::string reply;
     resp::append_simple(reply, text);
-    outbox_.put(std::move(reply));
+    put_reply(std::move(reply));
   }
 
   void reply_error(std::string_view text) {
     std::string reply;
     resp::append_error(reply, text);
+    put_reply(std::move(reply));
+  }
+
+  void put_reply(std::string reply) {
     outbox_.put(std::move(reply));
     const std::size_t allowed = authenticated_ ? request_bytes_max : unauthenticated_bytes_max;
     if (outbox_.queued_bytes() > allowed) fail(Errc::output_limit, "the peer does not read its replies");

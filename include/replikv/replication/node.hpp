@@ -52,7 +52,7 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
       closed = true;
       following_.stop();
       serving_.stop_listening();
-      serving_.close_links(Errc::link_closed, "the node was shut down");
+      serving_.close_links("the node was shut down");
       discarded.push_back(std::move(cron_));
       finish_waits();
       changed.notify_all();
@@ -91,7 +91,7 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     following_.stop();
     role = Role::master;
     take_new_id();
-    serving_.close_links(Errc::link_closed, "this node was promoted; the history goes on under a new id");
+    serving_.close_links("this node was promoted; the history goes on under a new id");
     serving_.update_gate();
     const Token now = stream->position();
     log(LogLevel::notice, "Promoted to master; new replication id is " + now.id.text());
@@ -106,7 +106,7 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
       serving_.update_gate();
     }
     following_.keep_history();
-    serving_.close_links(Errc::link_closed, "this node became a replica");
+    serving_.close_links("this node became a replica");
     const Token now = stream->position();
     report(Demoted{now.id, now.offset});
   }

@@ -287,7 +287,9 @@ class ReplicaSession {
       if (mark_.size() != mark_bytes) return fail(Errc::protocol_error, "an end mark that is not 40 bytes long");
     } else {
       length_ = resp::parse_unsigned(line.text);
-      if (!length_) return fail(Errc::protocol_error, "unreadable snapshot length $" + shown(line.text));
+      if (!length_ || Offset{*length_} > offset_max) {
+        return fail(Errc::protocol_error, "unreadable snapshot length $" + shown(line.text));
+      }
     }
     state_ = State::loading;
   }

@@ -98,10 +98,10 @@ class Serving {
   }
 
   /// Closes every link to a replica; they may come back.
-  void close_links(Errc why, const std::string& detail) {
+  void close_links(const std::string& why) {
     end_transfer();
     for (const auto& link : std::vector(links_)) {
-      link->session.fail(why, detail);
+      link->session.fail(Errc::link_ended, why);
       drop(*link);
     }
   }
@@ -250,7 +250,7 @@ class Serving {
     if (!pinned) return;
     const OutputLimit& limit = core_.options.output_limit;
     const std::uint64_t behind = core_.stream->end() - *pinned;
-    if (behind > std::max(limit.hard_bytes, core_.options.backlog_bytes)) {
+    if (behind > std::max(limit.hard_bytes, core_.stream->backlog_bytes_max())) {
       return link.session.fail(Errc::output_limit, std::to_string(behind) + " bytes behind");
     }
     if (behind <= limit.soft_bytes) {

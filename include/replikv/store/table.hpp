@@ -501,8 +501,8 @@ class Table {
     TextOf<Key> key_text;
     TextOf<Value> value_text;
     for_each(head, [&](const Entry& entry) {
-      const auto expiry = entry.expires_at_ms == never_ms ? std::nullopt : std::optional(entry.expires_at_ms);
-      rdb::append_key(out, key_text(entry.key()), value_text(entry.value()), expiry);
+      if (entry.expires_at_ms != never_ms) rdb::append_expiry(out, entry.expires_at_ms);
+      rdb::append_key(out, key_text(entry.key()), value_text(entry.value()));
     });
   }
 

@@ -28,10 +28,14 @@ class Block {
   Block(const Block&) = delete;
   Block& operator=(const Block&) = delete;
 
-  // A long chain must not be torn down by recursion.
+  // A long chain must not be torn down by recursion. Whoever else held a block has let go of it by then;
+  // taking and dropping a share, unlike reading the count, orders what they did before what follows.
   ~Block() {
     auto next = std::move(next_);
-    while (next && next.use_count() == 1) next = std::move(next->next_);
+    while (next && next.use_count() == 1) {
+      std::shared_ptr<Block>(next).reset();
+      next = std::move(next->next_);
+    }
   }
 
   [[nodiscard]] Offset start() const noexcept { return start_; }

@@ -152,6 +152,11 @@ class CommandStream {
     return end_;
   }
 
+  [[nodiscard]] std::uint64_t backlog_bytes_max() const {
+    const std::lock_guard lock(mutex_);
+    return backlog_bytes_max_;
+  }
+
   /// The database the stream is in, or `no_database`.
   [[nodiscard]] std::uint32_t database() const {
     const std::lock_guard lock(mutex_);
@@ -207,10 +212,10 @@ class CommandStream {
   /// Begins another history at `end`, in `database`: after a full resync. Nothing is held of it yet.
   void restart(ReplicationId id, Offset end, std::uint32_t database) {
     const std::lock_guard lock(mutex_);
+    start_blocks(end);  // may throw: before anything has changed
     id_ = id;
     second_id_ = {};
     database_ = database;
-    start_blocks(end);
   }
 
   /// Continues this history under a new id from here on: a promotion, or a master that was promoted
