@@ -17,7 +17,8 @@ using Strings = replikv::Store<std::string, std::string>;
 
 std::string key_of(std::uint64_t number) {
   std::string key = "key:000000000000";
-  for (std::size_t at = key.size(); number > 0; number /= 10) key[--at] = static_cast<char>('0' + number % 10);
+  for (std::size_t at = key.size(); number > 0; number /= 10)
+    key[--at] = static_cast<char>('0' + number % 10);
   return key;
 }
 

@@ -2,5 +2,6 @@
 #pragma once
 
 #include <replikv/replikv.hpp>
+#include <replikv/transport/asio_engine.hpp>
 #include <replikv/transport/asio_tcp.hpp>
 #include <replikv/transport/asio_unix.hpp>

@@ -1,4 +1,4 @@
-#include <replikv/core/secret.hpp>
+#include <replikv/core/detail/secret.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,7 @@
 // Passwords and users in both directions: who may replicate, and what happens to those who may not.
-#include <tests/interop/contents.hpp>
-
 #include <doctest/doctest.h>
+
+#include <tests/interop/contents.hpp>
 
 using namespace interop;
 

@@ -1,12 +1,11 @@
 // What links and masters suffer: cuts under load, silence, restarts. What was replicated is kept, what is
 // missing comes by partial resync, and a full one happens only where the history really is another.
-#include <tests/interop/contents.hpp>
-#include <tests/interop/cutting_proxy.hpp>
-#include <tests/interop/write_load.hpp>
-
 #include <doctest/doctest.h>
 
 #include <memory>
+#include <tests/interop/contents.hpp>
+#include <tests/interop/cutting_proxy.hpp>
+#include <tests/interop/write_load.hpp>
 
 using namespace interop;
 

@@ -1,11 +1,10 @@
 // Chains and changes of role between our nodes and redis-servers: one history under the same offsets in every
 // place, and no full resync where that history goes on.
-#include <tests/interop/contents.hpp>
-#include <tests/interop/write_load.hpp>
-
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <tests/interop/contents.hpp>
+#include <tests/interop/write_load.hpp>
 
 using namespace interop;
 
@@ -145,11 +144,12 @@ TEST_CASE(
   REQUIRE(in_step(heir_client, *old_master.role));
   REQUIRE(eventually([&] { return other.role->position() == old_master.role->position(); }));
 
-  const Token last = old_master.role->position();
+  ReplicationReplica demoted = std::move(*old_master.role).demote();
+  const Token last = demoted.position();
+  REQUIRE(eventually([&] { return other.role->position() == last && position_of(heir_client) == last; }));
   heir_client.command("REPLICAOF", "NO", "ONE");
   heir_client.command("SET", "written by", "the new master");
   other.role->follow(network, heir.address());
-  ReplicationReplica demoted = std::move(*old_master.role).demote();
   demoted.follow(network, heir.address());
   REQUIRE(in_step(other, heir_client));
   REQUIRE(eventually([&] { return demoted.position() == position_of(heir_client); }));

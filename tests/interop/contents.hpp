@@ -1,13 +1,12 @@
 // What a server and what a store hold, key by key: values and the millisecond at which each key expires.
 #pragma once
 
-#include <tests/interop/nodes.hpp>
-
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
+#include <tests/interop/nodes.hpp>
 #include <vector>
 
 namespace interop {

@@ -1,21 +1,19 @@
 // A TCP relay between two nodes that can lose every connection at will, or after a number of bytes.
 #pragma once
 
-#include <tests/interop/socket.hpp>
-
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/eventfd.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <fcntl.h>
 #include <limits>
 #include <list>
+#include <poll.h>
 #include <string>
+#include <sys/eventfd.h>
+#include <tests/interop/socket.hpp>
 #include <thread>
 #include <utility>
 #include <vector>

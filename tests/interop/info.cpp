@@ -1,10 +1,9 @@
 // INFO replication of our nodes beside that of redis-server in the same place: the same fields, in the same
 // order, and where the place is the same, the same values.
-#include <tests/interop/contents.hpp>
-
 #include <doctest/doctest.h>
 
 #include <set>
+#include <tests/interop/contents.hpp>
 
 using namespace interop;
 

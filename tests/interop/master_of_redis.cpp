@@ -1,8 +1,8 @@
 // A redis-server as a replica of ours: what the Store writes, it holds; what it acknowledges, `wait` counts.
+#include <doctest/doctest.h>
+
 #include <tests/interop/contents.hpp>
 #include <tests/interop/write_load.hpp>
-
-#include <doctest/doctest.h>
 
 using namespace interop;
 

@@ -6,9 +6,6 @@
 #include <replikv/replication/replica.hpp>
 #include <replikv/transport/asio_tcp.hpp>
 
-#include <tests/interop/eventually.hpp>
-#include <tests/interop/redis_server.hpp>
-
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -19,6 +16,8 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <tests/interop/eventually.hpp>
+#include <tests/interop/redis_server.hpp>
 #include <utility>
 #include <variant>
 #include <vector>

@@ -1,10 +1,6 @@
 // A small blocking client: commands one by one or in a pipeline, and the fields of INFO. One thread each.
 #pragma once
 
-#include <tests/interop/socket.hpp>
-
-#include <sys/time.h>
-
 #include <algorithm>
 #include <array>
 #include <concepts>
@@ -13,6 +9,8 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <sys/time.h>
+#include <tests/interop/socket.hpp>
 #include <utility>
 #include <vector>
 

@@ -2,20 +2,13 @@
 // own, gone when the object is, whatever becomes of the test.
 #pragma once
 
-#include <tests/interop/eventually.hpp>
-#include <tests/interop/redis_client.hpp>
-#include <tests/interop/socket.hpp>
-
-#include <fcntl.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -24,6 +17,11 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <tests/interop/eventually.hpp>
+#include <tests/interop/redis_client.hpp>
+#include <tests/interop/socket.hpp>
 #include <utility>
 #include <vector>
 

@@ -1,8 +1,8 @@
 // Our replica of a redis-server: the same keys, values and expiries, and the same stream to the byte.
+#include <doctest/doctest.h>
+
 #include <tests/interop/contents.hpp>
 #include <tests/interop/write_load.hpp>
-
-#include <doctest/doctest.h>
 
 using namespace interop;
 

@@ -2,15 +2,14 @@
 #pragma once
 
 #include <arpa/inet.h>
+#include <cerrno>
+#include <cstdint>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/types.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstdint>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
 
 namespace interop {

@@ -4,8 +4,6 @@
 
 #include <replikv/core/random.hpp>
 
-#include <tests/interop/nodes.hpp>
-
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -18,6 +16,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <tests/interop/nodes.hpp>
 #include <thread>
 #include <utility>
 

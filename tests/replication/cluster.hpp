@@ -65,7 +65,8 @@ inline ReplicationOptions seeded(ReplicationOptions options, std::uint64_t seed,
 struct MasterNode {
   MasterNode(SimulatedTransport& network, std::string_view name, ReplicationOptions options = {},
              std::uint64_t seed = 1)
-      : store(Clock(network.wall_clock())), role(ReplicationMaster(store, seeded(std::move(options), seed, log))) {
+      : store(Clock(network.wall_clock())),
+        role(ReplicationMaster(store, seeded(std::move(options), seed, log))) {
     role->listen(network, name);
   }
   EventLog log;
@@ -76,7 +77,8 @@ struct MasterNode {
 /// A replica on the network; it follows nobody yet.
 struct ReplicaNode {
   explicit ReplicaNode(SimulatedTransport& network, ReplicationOptions options = {}, std::uint64_t seed = 2)
-      : store(Clock(network.wall_clock())), role(ReplicationReplica(store, seeded(std::move(options), seed, log))) {}
+      : store(Clock(network.wall_clock())),
+        role(ReplicationReplica(store, seeded(std::move(options), seed, log))) {}
   [[nodiscard]] ReplicationInfo info() const { return role->info(); }
   [[nodiscard]] bool is_up() const { return info().master->state == MasterLinkState::connected; }
 
@@ -88,7 +90,8 @@ struct ReplicaNode {
 /// Runs until the replica is in step with `position`; false after a minute of virtual time.
 inline bool synced(SimulatedTransport& network, ReplicaNode& replica, const ReplicationMaster& master,
                    Duration limit = 60s) {
-  return network.run_until([&] { return replica.is_up() && replica.role->position() == master.position(); }, limit);
+  return network.run_until([&] { return replica.is_up() && replica.role->position() == master.position(); },
+                           limit);
 }
 
 inline void fill(Strings& store, int keys, std::size_t value_bytes = 32) {

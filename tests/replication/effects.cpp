@@ -1,5 +1,5 @@
 #include <replikv/rdb/crc64.hpp>
-#include <replikv/replication/effects.hpp>
+#include <replikv/replication/detail/effects.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,7 @@
 // Three databases, numbered 0, 1 and 2, and commands written as a line: what the tests of commands share.
 #pragma once
 
-#include <replikv/replication/effects.hpp>
+#include <replikv/replication/detail/effects.hpp>
 
 #include <doctest/doctest.h>
 

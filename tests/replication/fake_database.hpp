@@ -2,7 +2,7 @@
 // a reader could have seen.
 #pragma once
 
-#include <replikv/store/database.hpp>
+#include <replikv/store/detail/database.hpp>
 
 #include <cstddef>
 #include <functional>

@@ -1,6 +1,8 @@
 // Peers that send garbage, lies or nothing: the node keeps its data, its other links and its limits.
-#include <doctest/doctest.h>
 #include <replikv/rdb/writer.hpp>
+
+#include <doctest/doctest.h>
+
 #include <tests/replication/cluster.hpp>
 #include <tests/replication/raw_peer.hpp>
 
@@ -82,7 +84,9 @@ TEST_CASE("a replica refuses a snapshot that is not what it was said to be, and 
   std::string flipped = good;
   flipped[flipped.size() / 2] ^= 1;
   const std::string mark(40, 'm');
-  const auto disk = [](const std::string& bytes) { return "$" + std::to_string(bytes.size()) + "\r\n" + bytes; };
+  const auto disk = [](const std::string& bytes) {
+    return "$" + std::to_string(bytes.size()) + "\r\n" + bytes;
+  };
   for (const std::string& body : {
            disk(flipped),
            disk("REDIS0013" + good.substr(9)),
@@ -109,11 +113,13 @@ TEST_CASE("a snapshot that stops, or trickles for ever, is given up in bounded t
   LiedTo scene{{.full_resync_max = std::chrono::minutes(10)}};
   scene.shake_hands();
   scene.liar->send("+FULLRESYNC " + some_id + " 5\r\n$1000000\r\nREDIS0009");
-  SUBCASE("stopped") {
-    CHECK(scene.why_down() == Errc::link_timeout);
-  }
+  SUBCASE("stopped") { CHECK(scene.why_down() == Errc::link_timeout); }
   SUBCASE("trickling") {
-    scene.liar->send(std::string("\xfa\x04" "name" "\x7f\xff", 8));
+    scene.liar->send(
+        std::string("\xfa\x04"
+                    "name"
+                    "\x7f\xff",
+                    8));
     for (int second = 0; second < 700 && scene.replica.log.count<LinkDown>() == 0; ++second) {
       scene.liar->send("x");
       scene.network.run_for(1s);
@@ -135,13 +141,14 @@ TEST_CASE("a master that only sends newlines is given up in bounded time") {
 }
 
 TEST_CASE("a stream that is not the protocol ends the link and nothing before it is lost") {
-  for (const std::string garbage : {"garbage\r\n", "*1\r\n$-5\r\n", "*2\r\n$3\r\nSET\r\n:5\r\n", "*9999999999\r\n",
-                                    "*1\r\n$99999999999\r\n", "*1\r\n$4\r\nPINGxx"}) {
+  for (const std::string garbage : {"garbage\r\n", "*1\r\n$-5\r\n", "*2\r\n$3\r\nSET\r\n:5\r\n",
+                                    "*9999999999\r\n", "*1\r\n$99999999999\r\n", "*1\r\n$4\r\nPINGxx"}) {
     CAPTURE(garbage);
     LiedTo scene;
     scene.shake_hands();
     const std::string snapshot = snapshot_of({{"new", "2"}});
-    scene.liar->send("+FULLRESYNC " + some_id + " 5\r\n$" + std::to_string(snapshot.size()) + "\r\n" + snapshot);
+    scene.liar->send("+FULLRESYNC " + some_id + " 5\r\n$" + std::to_string(snapshot.size()) + "\r\n" +
+                     snapshot);
     scene.liar->send("*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n3\r\n" + garbage);
     CHECK(scene.why_down() == Errc::protocol_error);
     CHECK(contents(scene.replica.store) == Contents{{"new", "2"}, {"b", "3"}});
@@ -153,7 +160,8 @@ TEST_CASE("a command larger than the limit ends the link instead of growing memo
   LiedTo scene{{.command_bytes_max = 1 << 20}};
   scene.shake_hands();
   const std::string snapshot = snapshot_of({});
-  scene.liar->send("+FULLRESYNC " + some_id + " 5\r\n$" + std::to_string(snapshot.size()) + "\r\n" + snapshot);
+  scene.liar->send("+FULLRESYNC " + some_id + " 5\r\n$" + std::to_string(snapshot.size()) + "\r\n" +
+                   snapshot);
   SUBCASE("one argument") {
     scene.liar->send("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$536870912\r\n" + std::string(2 << 20, 'x'));
   }
@@ -168,9 +176,10 @@ TEST_CASE("a master cannot make a replica do anything but change keys") {
   LiedTo scene;
   scene.shake_hands();
   const std::string snapshot = snapshot_of({{"a", "1"}});
-  scene.liar->send("+FULLRESYNC " + some_id + " 5\r\n$" + std::to_string(snapshot.size()) + "\r\n" + snapshot);
-  for (const std::string_view command : {"REPLICAOF evil 1", "CONFIG SET dir /tmp", "SHUTDOWN NOSAVE", "DEBUG SEGFAULT",
-                                         "MODULE LOAD x", "EVAL return 0"}) {
+  scene.liar->send("+FULLRESYNC " + some_id + " 5\r\n$" + std::to_string(snapshot.size()) + "\r\n" +
+                   snapshot);
+  for (const std::string_view command : {"REPLICAOF evil 1", "CONFIG SET dir /tmp", "SHUTDOWN NOSAVE",
+                                         "DEBUG SEGFAULT", "MODULE LOAD x", "EVAL return 0"}) {
     std::vector<std::string_view> words;
     for (std::size_t at = 0; at < command.size();) {
       const std::size_t end = std::min(command.find(' ', at), command.size());
@@ -191,7 +200,8 @@ TEST_CASE("a stream that cannot be applied leads to a full resync, visibly") {
   LiedTo scene;
   scene.shake_hands();
   const std::string snapshot = snapshot_of({{"text", "abc"}});
-  scene.liar->send("+FULLRESYNC " + some_id + " 5\r\n$" + std::to_string(snapshot.size()) + "\r\n" + snapshot);
+  scene.liar->send("+FULLRESYNC " + some_id + " 5\r\n$" + std::to_string(snapshot.size()) + "\r\n" +
+                   snapshot);
   scene.liar->send("*2\r\n$4\r\nINCR\r\n$4\r\ntext\r\n");
   CHECK(scene.why_down() == Errc::diverged);
   CHECK(scene.replica.log.count<Diverged>() == 1);
@@ -205,7 +215,8 @@ TEST_CASE("a newline before a command counts for its offset, as it does for redi
   LiedTo scene;
   scene.shake_hands();
   const std::string snapshot = snapshot_of({});
-  scene.liar->send("+FULLRESYNC " + some_id + " 5\r\n$" + std::to_string(snapshot.size()) + "\r\n" + snapshot);
+  scene.liar->send("+FULLRESYNC " + some_id + " 5\r\n$" + std::to_string(snapshot.size()) + "\r\n" +
+                   snapshot);
   scene.liar->send("\n*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n3\r\n");
   scene.network.run_for(1s);
   CHECK(scene.replica.role->position().offset == Offset{5 + 1 + 27});

@@ -1,9 +1,9 @@
 // Random writes, random faults, many seeds: at every moment a replica holds exactly a prefix of its
 // master's history, and after healing all are equal. A failing run prints its seed; REPLIKV_SEED repeats it.
 #include <doctest/doctest.h>
-#include <tests/replication/cluster.hpp>
 
 #include <cstdlib>
+#include <tests/replication/cluster.hpp>
 
 using namespace cluster;
 
@@ -15,7 +15,9 @@ class Chronicle {
   void note(const ReplicationMaster& master, const Strings& store) {
     states_[master.position().offset] = contents(store);
   }
-  [[nodiscard]] const Contents& at(Offset offset) const { return std::prev(states_.upper_bound(offset))->second; }
+  [[nodiscard]] const Contents& at(Offset offset) const {
+    return std::prev(states_.upper_bound(offset))->second;
+  }
 
  private:
   std::map<Offset, Contents> states_;
@@ -24,13 +26,16 @@ class Chronicle {
 class Run {
  public:
   explicit Run(std::uint64_t seed)
-      : random_(seed), network_(seed), master_(network_, "master", {.backlog_bytes = 32 << 10, .ping_period = 3s}, seed) {
+      : random_(seed),
+        network_(seed),
+        master_(network_, "master", {.backlog_bytes = 32 << 10, .ping_period = 3s}, seed) {
     network_.set_chunking(random_.below(2) == 0 ? 0 : 1 + random_.below(200));
     fill(master_.store, 50);
     chronicle_.note(*master_.role, master_.store);
     for (std::uint64_t i = 0; i < 3; ++i) {
       replicas_.push_back(std::make_unique<ReplicaNode>(
-          network_, ReplicationOptions{.backlog_bytes = 32 << 10, .ping_period = 3s, .timeout = 10s}, seed + 1 + i));
+          network_, ReplicationOptions{.backlog_bytes = 32 << 10, .ping_period = 3s, .timeout = 10s},
+          seed + 1 + i));
     }
     replicas_[0]->role->listen(network_, "middle");
     replicas_[0]->role->follow(network_, "master");
@@ -66,8 +71,12 @@ class Run {
           transaction.set("right", value);
         });
         break;
-      case 5: if (random_.below(50) == 0) store.clear(); break;
-      case 6: store.set_many(std::vector<std::pair<std::string, std::string>>{{key(), "m1"}, {"many", "m2"}}); break;
+      case 5:
+        if (random_.below(50) == 0) store.clear();
+        break;
+      case 6:
+        store.set_many(std::vector<std::pair<std::string, std::string>>{{key(), "m1"}, {"many", "m2"}});
+        break;
       default: store.set(key(), std::to_string(random_.below(1'000'000)));
     }
     chronicle_.note(*master_.role, store);

@@ -19,7 +19,8 @@ class RawPeer final : public replikv::LinkEvents, public std::enable_shared_from
   static std::shared_ptr<RawPeer> connect(replikv::SimulatedTransport& network, std::string_view address) {
     auto peer = std::make_shared<RawPeer>();
     peer->registration_ = network.engine()->connect(
-        address, [peer](std::error_code, std::shared_ptr<replikv::Link> link) { peer->begin(std::move(link)); });
+        address,
+        [peer](std::error_code, std::shared_ptr<replikv::Link> link) { peer->begin(std::move(link)); });
     return peer;
   }
 
@@ -29,9 +30,11 @@ class RawPeer final : public replikv::LinkEvents, public std::enable_shared_from
     std::string bound;
     std::error_code error;
     peer->registration_ = network.engine()->listen(
-        address, [weak = std::weak_ptr(peer)](std::shared_ptr<replikv::Link> link) {
+        address,
+        [weak = std::weak_ptr(peer)](std::shared_ptr<replikv::Link> link) {
           if (auto self = weak.lock()) self->begin(std::move(link));
-        }, bound, error);
+        },
+        bound, error);
     return peer;
   }
 

@@ -1,6 +1,6 @@
 #include <replikv/core/random.hpp>
-#include <replikv/replication/outbox.hpp>
-#include <replikv/replication/receive_buffer.hpp>
+#include <replikv/replication/detail/outbox.hpp>
+#include <replikv/replication/detail/receive_buffer.hpp>
 
 #include <doctest/doctest.h>
 

@@ -444,9 +444,9 @@ TEST_CASE(
   }
   Replica replica;
   replica.hear("-ERR \x1b[2J\r\x07" + std::string(5'000, 'x') + "\r\n");
-  CHECK(replica.detail().size() < 300);
-  CHECK(std::none_of(replica.detail().begin(), replica.detail().end(),
-                     [](char c) { return c >= 0 && c < ' '; }));
+  const std::string detail = replica.detail();
+  CHECK(detail.size() < 300);
+  CHECK(std::none_of(detail.begin(), detail.end(), [](char c) { return c >= 0 && c < ' '; }));
 }
 
 // --- Snapshot --------------------------------------------------------------------------------------

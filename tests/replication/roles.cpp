@@ -1,6 +1,8 @@
 // Masters, replicas, chains and promotions on a simulated network.
-#include <doctest/doctest.h>
 #include <replikv/transport/in_process.hpp>
+
+#include <doctest/doctest.h>
+
 #include <tests/replication/cluster.hpp>
 
 using namespace cluster;
@@ -231,7 +233,8 @@ TEST_CASE("a replica that does not read is dropped at its output limit, and memo
 
 TEST_CASE("the soft output limit acts when it is exceeded for long enough") {
   SimulatedTransport network{32};
-  MasterNode master{network, "master",
+  MasterNode master{network,
+                    "master",
                     {.backlog_bytes = 64 << 10, .output_limit = {.soft_bytes = 1 << 20, .soft_for = 10s}}};
   ReplicaNode replica{network};
   replica.role->follow(network, "master");
@@ -253,7 +256,8 @@ TEST_CASE("passwords: the right one is let in, a wrong or missing one is told so
   const auto outcome = [&network](std::optional<Credentials> credentials) {
     ReplicaNode replica{network, {.credentials = std::move(credentials)}, 4};
     replica.role->follow(network, "master");
-    const bool done = network.run_until([&] { return replica.is_up() || replica.log.count<LinkDown>() > 1; }, 60s);
+    const bool done =
+        network.run_until([&] { return replica.is_up() || replica.log.count<LinkDown>() > 1; }, 60s);
     REQUIRE(done);
     return replica.is_up() ? std::error_code{} : replica.log.all<LinkDown>()[0].why.code;
   };
@@ -408,7 +412,8 @@ TEST_CASE("a wait ends when its role does") {
   InProcessTransport here{Delivery::background};
   replica->follow(here, "nowhere");
   std::optional<std::error_code> outcome;
-  replica->wait_for(Token{ReplicationId{}, Offset{5}}, 1h, [&outcome](std::error_code error) { outcome = error; });
+  replica->wait_for(Token{ReplicationId{}, Offset{5}}, 1h,
+                    [&outcome](std::error_code error) { outcome = error; });
   replica.reset();
   REQUIRE(outcome);
   CHECK(*outcome == Errc::detached);
@@ -454,7 +459,8 @@ TEST_CASE("options that would make links end or loop for ever are refused with a
   CHECK(refusal({.ping_period = 0ms}).find("ping_period") != std::string::npos);
   CHECK(refusal({.ack_period = -1ms}).find("ack_period") != std::string::npos);
   CHECK(refusal({.timeout = 5s}).find("timeout must be longer than ping_period") != std::string::npos);
-  CHECK(refusal({.reconnect_delay_min = 2s, .reconnect_delay_max = 1s}).find("reconnect_delay_max") != std::string::npos);
+  CHECK(refusal({.reconnect_delay_min = 2s, .reconnect_delay_max = 1s}).find("reconnect_delay_max") !=
+        std::string::npos);
   CHECK(refusal({.keep_at_least = 1.5}).find("keep_at_least") != std::string::npos);
   CHECK(refusal({.replicas_max = 0}).find("replicas_max") != std::string::npos);
 }

@@ -1,12 +1,11 @@
 // Masters and replicas over real sockets and real threads: the simulator's scenarios, told the truth.
-#include <doctest/doctest.h>
 #include <replikv/replication/master.hpp>
 #include <replikv/replication/replica.hpp>
 #include <replikv/transport/asio_tcp.hpp>
 #include <replikv/transport/asio_unix.hpp>
 #include <replikv/transport/in_process.hpp>
 
-#include <unistd.h>
+#include <doctest/doctest.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -14,6 +13,7 @@
 #include <map>
 #include <mutex>
 #include <thread>
+#include <unistd.h>
 
 using namespace replikv;
 using namespace std::chrono_literals;

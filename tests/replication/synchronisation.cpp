@@ -1,5 +1,6 @@
 // Full and partial resyncs between nodes on a simulated network, with cuts at the worst moments.
 #include <doctest/doctest.h>
+
 #include <tests/replication/cluster.hpp>
 
 using namespace cluster;

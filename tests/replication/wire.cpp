@@ -1,6 +1,8 @@
 // What nodes say to each other, to the byte: where redis-server would notice the difference.
-#include <doctest/doctest.h>
 #include <replikv/rdb/writer.hpp>
+
+#include <doctest/doctest.h>
+
 #include <tests/replication/cluster.hpp>
 #include <tests/replication/raw_peer.hpp>
 
@@ -31,7 +33,8 @@ std::string empty_snapshot() {
 TEST_CASE("a replica introduces itself as redis-server does") {
   SimulatedTransport network{71};
   const auto master = RawPeer::listen(network, "master");
-  ReplicaNode replica{network, {.credentials = Credentials{"user", "pass"}, .announce_ip = "10.0.0.1", .announce_port = 7}};
+  ReplicaNode replica{
+      network, {.credentials = Credentials{"user", "pass"}, .announce_ip = "10.0.0.1", .announce_port = 7}};
   replica.role->follow(network, "master");
   network.run_for(100ms);
   CHECK(master->take() == "*1\r\n$4\r\nPING\r\n");

@@ -1,5 +1,5 @@
 // A store as replication sees it.
-#include <replikv/store/database.hpp>
+#include <replikv/store/detail/database.hpp>
 
 #include <doctest/doctest.h>
 

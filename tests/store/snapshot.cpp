@@ -1,5 +1,5 @@
 // A snapshot is exactly the store at its instant, whatever is written while it is read.
-#include <replikv/store/snapshot.hpp>
+#include <replikv/store/detail/snapshot.hpp>
 
 #include <doctest/doctest.h>
 

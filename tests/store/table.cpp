@@ -1,5 +1,5 @@
 // The table through the store: contents against std::map while it grows, shrinks, collides.
-#include <replikv/store/table.hpp>
+#include <replikv/store/detail/table.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include <replikv/stream/block.hpp>
+#include <replikv/stream/detail/block.hpp>
 
 #include <doctest/doctest.h>
 

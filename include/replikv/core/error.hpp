@@ -24,16 +24,16 @@ enum class Errc {
   bad_option,           ///< options that contradict each other or are out of range
 
   // Reaching a peer.
-  bad_address,      ///< the transport cannot read this address
-  address_in_use,   ///< somebody listens there already
-  refused,          ///< nobody listens there
-  link_closed,      ///< the peer, or the network, closed the link
-  link_ended,       ///< this node closed the link, for the reason in the detail
-  link_timeout,     ///< the peer was silent for longer than the timeout
-  link_cut,         ///< a simulated fault cut the link
-  output_limit,     ///< the replica fell behind its output-buffer limit
-  unfollowed,       ///< this node was told to follow nobody, or somebody else
-  shut_down,        ///< the transport is shutting down
+  bad_address,     ///< the transport cannot read this address
+  address_in_use,  ///< somebody listens there already
+  refused,         ///< nobody listens there
+  link_closed,     ///< the peer, or the network, closed the link
+  link_ended,      ///< this node closed the link, for the reason in the detail
+  link_timeout,    ///< the peer was silent for longer than the timeout
+  link_cut,        ///< a simulated fault cut the link
+  output_limit,    ///< the replica fell behind its output-buffer limit
+  unfollowed,      ///< this node was told to follow nobody, or somebody else
+  shut_down,       ///< the transport is shutting down
 
   // What a peer said.
   protocol_error,           ///< bytes that are not the protocol
@@ -45,12 +45,12 @@ enum class Errc {
   forged_ack,               ///< a replica acknowledged bytes that were never sent
 
   // Snapshots and values.
-  snapshot_corrupt,   ///< a length, an encoding or the checksum is wrong
-  snapshot_version,   ///< not an RDB file, or of a version newer than 12
-  snapshot_refused,   ///< the shrink guard kept the data held
-  bad_value,          ///< bytes the Codec of the store's Key or Value does not accept
-  diverged,           ///< a command of the stream could not be applied here
-  not_mirrored,       ///< a command or value no bound store can hold, where that was made an error
+  snapshot_corrupt,  ///< a length, an encoding or the checksum is wrong
+  snapshot_version,  ///< not an RDB file, or of a version newer than 12
+  snapshot_refused,  ///< the shrink guard kept the data held
+  bad_value,         ///< bytes the Codec of the store's Key or Value does not accept
+  diverged,          ///< a command of the stream could not be applied here
+  not_mirrored,      ///< a command or value no bound store can hold, where that was made an error
 };
 
 namespace detail {
@@ -88,8 +88,7 @@ class ErrorCategory final : public std::error_category {
       case Errc::shut_down: return "the transport is shutting down";
       case Errc::protocol_error: return "protocol error";
       case Errc::authentication_required: return "NOAUTH Authentication required.";
-      case Errc::wrong_password:
-        return "WRONGPASS invalid username-password pair or user is disabled.";
+      case Errc::wrong_password: return "WRONGPASS invalid username-password pair or user is disabled.";
       case Errc::no_permission: return "NOPERM this user has no permission to replicate";
       case Errc::master_not_ready: return "the master is not ready to serve replicas";
       case Errc::sync_refused: return "the master refused to synchronise";
@@ -138,15 +137,15 @@ class Error : public std::system_error {
 namespace detail {
 
 // Out of line of the hot paths that may fail.
-[[noreturn, gnu::cold, gnu::noinline]] inline void throw_error(std::error_code code) {
-  throw Error(code);
-}
-[[noreturn, gnu::cold, gnu::noinline]] inline void throw_error(std::error_code code, const std::string& detail) {
+[[noreturn, gnu::cold, gnu::noinline]] inline void throw_error(std::error_code code) { throw Error(code); }
+[[noreturn, gnu::cold, gnu::noinline]] inline void throw_error(std::error_code code,
+                                                               const std::string& detail) {
   throw Error(code, detail);
 }
 
 inline void throw_if(std::error_code code) {
-  if (code) [[unlikely]] throw_error(code);
+  if (code) [[unlikely]]
+    throw_error(code);
 }
 
 }  // namespace detail

@@ -136,8 +136,9 @@ inline void append_resize(std::string& out, std::uint64_t keys, std::uint64_t ex
 /// Appends the expiry of the key that comes next, in milliseconds since the Unix epoch.
 inline void append_expiry(std::string& out, std::int64_t expire_at_ms) {
   std::array<char, 9> bytes{static_cast<char>(opcode::expire_milliseconds)};
-  detail::append_between(out, bytes.data(),
-                         detail::put_little_endian(bytes.data() + 1, static_cast<std::uint64_t>(expire_at_ms), 8));
+  detail::append_between(
+      out, bytes.data(),
+      detail::put_little_endian(bytes.data() + 1, static_cast<std::uint64_t>(expire_at_ms), 8));
 }
 
 /// Appends one key with its string value.

@@ -86,8 +86,8 @@ struct Diverged {
   std::string why;
 };
 
-using Event = std::variant<LinkUp, LinkDown, FullResyncStarted, FullResyncProgress, FullResyncDone, PartialResync,
-                           Promoted, Demoted, WritesRejected, SnapshotRefused, Diverged>;
+using Event = std::variant<LinkUp, LinkDown, FullResyncStarted, FullResyncProgress, FullResyncDone,
+                           PartialResync, Promoted, Demoted, WritesRejected, SnapshotRefused, Diverged>;
 
 /// Called in the context of a transport, or in the thread that called the role; never with a lock held
 /// that `info()` or a store needs, and never for a single write. One call at a time for each role.

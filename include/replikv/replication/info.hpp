@@ -37,9 +37,9 @@ struct ReplicaInfo {
   std::string ip;
   std::uint16_t port = 0;
   ReplicaState state = ReplicaState::waiting_for_snapshot;
-  Offset acknowledged;                 ///< its last ACK
-  std::uint64_t lag_bytes = 0;         ///< written here and not acknowledged yet
-  std::chrono::milliseconds lag{0};    ///< since its last ACK; 0 unless online
+  Offset acknowledged;               ///< its last ACK
+  std::uint64_t lag_bytes = 0;       ///< written here and not acknowledged yet
+  std::chrono::milliseconds lag{0};  ///< since its last ACK; 0 unless online
 };
 
 /// Where a replica's own link to its master stands. The words of ROLE.
@@ -80,9 +80,9 @@ struct ReplicationInfo {
   std::uint64_t partial_resyncs_refused = 0;  ///< sync_partial_err
 
   // And these are ours.
-  std::uint64_t full_resyncs = 0;      ///< completed by this node as a replica
+  std::uint64_t full_resyncs = 0;  ///< completed by this node as a replica
   std::uint64_t partial_resyncs = 0;
-  std::uint64_t unmirrored = 0;        ///< commands and snapshot entries that no bound store holds
+  std::uint64_t unmirrored = 0;  ///< commands and snapshot entries that no bound store holds
   std::uint64_t rejected_writes = 0;
 
   /// The section as redis-server 7.0 prints it, "# Replication" and CR LF line ends included.
@@ -140,7 +140,8 @@ inline void append_master_link(InfoText& out, const ReplicationInfo& info, const
 
 inline std::string replica_line(const ReplicaInfo& replica) {
   const auto lag = std::chrono::duration_cast<std::chrono::seconds>(replica.lag).count();
-  return "ip=" + replica.ip + ",port=" + std::to_string(replica.port) + ",state=" + std::string(text(replica.state)) +
+  return "ip=" + replica.ip + ",port=" + std::to_string(replica.port) +
+         ",state=" + std::string(text(replica.state)) +
          ",offset=" + std::to_string(replica.acknowledged.bytes) + ",lag=" + std::to_string(lag);
 }
 

@@ -4,12 +4,12 @@
 
 #include <replikv/core/bytes.hpp>
 #include <replikv/core/clock.hpp>
+#include <replikv/core/detail/secret.hpp>
 #include <replikv/core/error.hpp>
-#include <replikv/core/secret.hpp>
+#include <replikv/replication/detail/outbox.hpp>
+#include <replikv/replication/detail/receive_buffer.hpp>
 #include <replikv/replication/info.hpp>
 #include <replikv/replication/options.hpp>
-#include <replikv/replication/outbox.hpp>
-#include <replikv/replication/receive_buffer.hpp>
 #include <replikv/resp/number.hpp>
 #include <replikv/resp/parser.hpp>
 #include <replikv/resp/writer.hpp>
@@ -44,12 +44,12 @@ struct SyncRequest {
 class MasterSession {
  public:
   enum class State : std::uint8_t {
-    handshake,           // commands of the handshake; maybe not authenticated yet
-    waiting,             // a sync was asked for; newlines keep the replica patient
-    sending_snapshot,    // `$EOF:` framing: bytes are passed on as they are made
-    collecting_snapshot, // `$length` framing: the length must be known first
-    awaiting_ack,        // `$EOF:` framing: the stream starts after the first ACK
-    online,              // the stream
+    handshake,            // commands of the handshake; maybe not authenticated yet
+    waiting,              // a sync was asked for; newlines keep the replica patient
+    sending_snapshot,     // `$EOF:` framing: bytes are passed on as they are made
+    collecting_snapshot,  // `$length` framing: the length must be known first
+    awaiting_ack,         // `$EOF:` framing: the stream starts after the first ACK
+    online,               // the stream
     failed,
   };
 
@@ -178,7 +178,8 @@ class MasterSession {
 
   /// What a replica of this kind needs kept for it: from here on the stream is pinned.
   [[nodiscard]] std::optional<Offset> pinned_from() const noexcept {
-    if (state_ == State::handshake || state_ == State::waiting || state_ == State::failed) return std::nullopt;
+    if (state_ == State::handshake || state_ == State::waiting || state_ == State::failed)
+      return std::nullopt;
     return cursor_.offset();
   }
 
@@ -273,9 +274,11 @@ class MasterSession {
     const std::string_view password = command.back();
     if (options_.accepts.empty()) {
       if (command.size() == 3 && user == "default") return reply_simple("OK");
-      if (command.size() == 3) return reply_error(error_category().message(static_cast<int>(Errc::wrong_password)));
+      if (command.size() == 3)
+        return reply_error(error_category().message(static_cast<int>(Errc::wrong_password)));
       return reply_error(
-          "ERR AUTH <password> called without any password configured for the default user. Are you sure your "
+          "ERR AUTH <password> called without any password configured for the default user. Are you sure "
+          "your "
           "configuration is correct?");
     }
     bool known = false;
@@ -376,9 +379,8 @@ class MasterSession {
   }
 
   static bool is(std::string_view word, std::string_view lower) noexcept {
-    return std::equal(word.begin(), word.end(), lower.begin(), lower.end(), [](unsigned char a, char b) {
-      return static_cast<char>(std::tolower(a)) == b;
-    });
+    return std::equal(word.begin(), word.end(), lower.begin(), lower.end(),
+                      [](unsigned char a, char b) { return static_cast<char>(std::tolower(a)) == b; });
   }
 
   void reply_simple(std::string_view text) {
@@ -404,8 +406,8 @@ class MasterSession {
   }
 
   void reply_unknown(resp::Arguments command) {
-    std::string text = "ERR unknown command '" + std::string(command[0].substr(0, 128)) +
-                       "', with args beginning with: ";
+    std::string text =
+        "ERR unknown command '" + std::string(command[0].substr(0, 128)) + "', with args beginning with: ";
     for (std::size_t i = 1; i < command.size() && text.size() < 128; ++i) {
       text += "'" + std::string(command[i].substr(0, 128)) + "' ";
     }

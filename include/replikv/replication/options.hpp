@@ -40,34 +40,34 @@ struct ReplicationOptions {
   std::uint64_t backlog_bytes = std::uint64_t{1} << 20;  ///< repl-backlog-size
 
   // --- Towards replicas ---------------------------------------------------------------------------
-  std::vector<Credentials> accepts{};                 ///< who may replicate; empty: everyone who connects
-  unsigned min_replicas_to_write = 0;               ///< 0: writes need no replica
-  std::chrono::seconds min_replicas_max_lag{10};    ///< an older last ACK does not count
-  std::chrono::milliseconds full_resync_delay{0};   ///< waits for more replicas to share one snapshot
-  std::chrono::milliseconds ping_period{10'000};    ///< repl-ping-replica-period
+  std::vector<Credentials> accepts{};              ///< who may replicate; empty: everyone who connects
+  unsigned min_replicas_to_write = 0;              ///< 0: writes need no replica
+  std::chrono::seconds min_replicas_max_lag{10};   ///< an older last ACK does not count
+  std::chrono::milliseconds full_resync_delay{0};  ///< waits for more replicas to share one snapshot
+  std::chrono::milliseconds ping_period{10'000};   ///< repl-ping-replica-period
   OutputLimit output_limit{};
-  std::size_t replicas_max = 10'000;                ///< further links are closed as they come
+  std::size_t replicas_max = 10'000;  ///< further links are closed as they come
 
   // --- Towards the master -------------------------------------------------------------------------
-  std::optional<Credentials> credentials{};           ///< masteruser, masterauth
-  bool read_only = true;                            ///< replica-read-only
-  unsigned priority = 100;                          ///< replica-priority, as INFO shows it; 0: never promote
-  std::string announce_ip{};                          ///< replica-announce-ip; empty: the address seen
-  std::uint16_t announce_port = 0;                  ///< replica-announce-port; 0: the first port listened on
-  double keep_at_least = 0.0;                       ///< shrink guard: refuse a snapshot with fewer keys than
-                                                    ///< this share of those held; 0: accept any
+  std::optional<Credentials> credentials{};  ///< masteruser, masterauth
+  bool read_only = true;                     ///< replica-read-only
+  unsigned priority = 100;                   ///< replica-priority, as INFO shows it; 0: never promote
+  std::string announce_ip{};                 ///< replica-announce-ip; empty: the address seen
+  std::uint16_t announce_port = 0;           ///< replica-announce-port; 0: the first port listened on
+  double keep_at_least = 0.0;                ///< shrink guard: refuse a snapshot with fewer keys than
+                                             ///< this share of those held; 0: accept any
   Unmirrored unmirrored = Unmirrored::count;
   std::chrono::milliseconds ack_period{1'000};
   std::chrono::milliseconds reconnect_delay_min{100};  ///< doubled at each failure, with jitter
   std::chrono::milliseconds reconnect_delay_max{5'000};
-  std::chrono::minutes full_resync_max{120};        ///< from PSYNC to the end of the snapshot
+  std::chrono::minutes full_resync_max{120};                 ///< from PSYNC to the end of the snapshot
   std::uint64_t command_bytes_max = std::uint64_t{1} << 30;  ///< of one command or transaction received
 
   // --- Both ---------------------------------------------------------------------------------------
-  std::chrono::milliseconds timeout{60'000};        ///< repl-timeout: silence that ends a link
+  std::chrono::milliseconds timeout{60'000};  ///< repl-timeout: silence that ends a link
   Observer observer{};
   Logger logger{};
-  std::optional<std::uint64_t> seed{};                ///< for replication ids and jitter; default: the system's
+  std::optional<std::uint64_t> seed{};  ///< for replication ids and jitter; default: the system's
 };
 
 namespace detail {
@@ -79,7 +79,8 @@ inline void check(const ReplicationOptions& options) {
   };
   require(options.ping_period.count() > 0, "ping_period must be positive");
   require(options.ack_period.count() > 0, "ack_period must be positive");
-  require(options.timeout > options.ping_period, "timeout must be longer than ping_period, or idle links end");
+  require(options.timeout > options.ping_period,
+          "timeout must be longer than ping_period, or idle links end");
   require(options.timeout > options.ack_period, "timeout must be longer than ack_period, or idle links end");
   require(options.reconnect_delay_min.count() > 0, "reconnect_delay_min must be positive");
   require(options.reconnect_delay_max >= options.reconnect_delay_min,

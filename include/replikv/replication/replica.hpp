@@ -2,11 +2,11 @@
 #pragma once
 
 #include <replikv/core/error.hpp>
+#include <replikv/replication/detail/node.hpp>
+#include <replikv/replication/detail/role.hpp>
 #include <replikv/replication/info.hpp>
 #include <replikv/replication/master.hpp>
-#include <replikv/replication/node.hpp>
 #include <replikv/replication/options.hpp>
-#include <replikv/replication/role.hpp>
 #include <replikv/store/store.hpp>
 #include <replikv/stream/token.hpp>
 #include <replikv/transport/transport.hpp>
@@ -42,8 +42,8 @@ class ReplicationReplica {
 
   /// Binds several stores, each one Redis database in the order given; options may come last.
   template <class First, class Second, class... More>
-    requires detail::StoresThenOptions<First, Second, More...>
-  ReplicationReplica(First& first, Second&& second, More&&... more)
+  requires detail::StoresThenOptions<First, Second, More...> ReplicationReplica(First& first, Second&& second,
+                                                                                More&&... more)
       : node_(detail::attach_role_to_all(Role::replica, first, std::forward<Second>(second),
                                          std::forward<More>(more)...)) {}
 

@@ -6,10 +6,10 @@
 #include <replikv/core/clock.hpp>
 #include <replikv/core/error.hpp>
 #include <replikv/rdb/reader.hpp>
+#include <replikv/replication/detail/outbox.hpp>
+#include <replikv/replication/detail/receive_buffer.hpp>
 #include <replikv/replication/info.hpp>
 #include <replikv/replication/options.hpp>
-#include <replikv/replication/outbox.hpp>
-#include <replikv/replication/receive_buffer.hpp>
 #include <replikv/resp/number.hpp>
 #include <replikv/resp/parser.hpp>
 #include <replikv/resp/reply.hpp>
@@ -41,13 +41,13 @@ struct SyncPosition {
 class ReplicaSession {
  public:
   enum class State : std::uint8_t {
-    pinging,           // PING is out
-    introducing,       // AUTH and REPLCONF are out, their replies come in order
-    asking,            // PSYNC is out
-    awaiting_snapshot, // +FULLRESYNC came, the `$` line has not
-    loading,           // the snapshot's bytes
-    awaiting_mark,     // `$EOF:` framing: the 40 bytes that end it
-    streaming,         // commands
+    pinging,            // PING is out
+    introducing,        // AUTH and REPLCONF are out, their replies come in order
+    asking,             // PSYNC is out
+    awaiting_snapshot,  // +FULLRESYNC came, the `$` line has not
+    loading,            // the snapshot's bytes
+    awaiting_mark,      // `$EOF:` framing: the 40 bytes that end it
+    streaming,          // commands
     failed,
   };
 
@@ -90,7 +90,8 @@ class ReplicaSession {
     received_.bytes += state_ == State::streaming ? bytes.size() : 0;
     buffer_.feed(bytes, [this, now](Bytes all) { return consume(all, now); });
     if (state_ != State::failed && buffer_.size() > options_.command_bytes_max) {
-      fail(Errc::protocol_error, "a command of more than " + std::to_string(options_.command_bytes_max) + " bytes");
+      fail(Errc::protocol_error,
+           "a command of more than " + std::to_string(options_.command_bytes_max) + " bytes");
     }
   }
 
@@ -100,7 +101,8 @@ class ReplicaSession {
     if (now >= last_heard_ + options_.timeout) {
       fail(Errc::link_timeout, "nothing heard for " + std::to_string(options_.timeout.count()) + " ms");
     } else if (state_ != State::streaming && now >= sync_ends_) {
-      fail(Errc::link_timeout, "not in step after " + std::to_string(options_.full_resync_max.count()) + " min");
+      fail(Errc::link_timeout,
+           "not in step after " + std::to_string(options_.full_resync_max.count()) + " min");
     } else if (now >= next_sign_) {
       if (state_ == State::streaming) acknowledge(applied);
       if (state_ == State::loading) outbox_.put(std::string("\n"));
@@ -122,7 +124,9 @@ class ReplicaSession {
 
   // --- Out ----------------------------------------------------------------------------------------
 
-  std::size_t collect(std::size_t bytes_max, std::vector<SharedBytes>& out) { return outbox_.take(bytes_max, out); }
+  std::size_t collect(std::size_t bytes_max, std::vector<SharedBytes>& out) {
+    return outbox_.take(bytes_max, out);
+  }
 
   [[nodiscard]] TimePoint deadline() const noexcept {
     if (state_ == State::failed) return TimePoint::max();
@@ -211,7 +215,8 @@ class ReplicaSession {
         !line.text.starts_with("NOPERM") && !line.text.starts_with("ERR operation not permitted")) {
       return fail_reply("PING", line);
     }
-    if (line.kind != resp::LineKind::error && line.kind != resp::LineKind::simple) return fail_reply("PING", line);
+    if (line.kind != resp::LineKind::error && line.kind != resp::LineKind::simple)
+      return fail_reply("PING", line);
     introduce();
   }
 
@@ -235,7 +240,8 @@ class ReplicaSession {
   void on_introduced(const resp::ReplyLine& line) {
     const Reply reply = expected_.front();
     if (reply == Reply::auth && line.kind != resp::LineKind::simple) return fail_reply("AUTH", line);
-    if (line.kind == resp::LineKind::error && line.text.starts_with("NOAUTH")) return fail_reply("REPLCONF", line);
+    if (line.kind == resp::LineKind::error && line.text.starts_with("NOAUTH"))
+      return fail_reply("REPLCONF", line);
     expected_.erase(expected_.begin());
     if (!expected_.empty()) return;
     if (position_) {
@@ -250,7 +256,8 @@ class ReplicaSession {
     if (line.kind == resp::LineKind::simple && line.text.starts_with("FULLRESYNC ")) {
       return on_full_resync(line.text.substr(11));
     }
-    if (line.kind == resp::LineKind::simple && (line.text == "CONTINUE" || line.text.starts_with("CONTINUE "))) {
+    if (line.kind == resp::LineKind::simple &&
+        (line.text == "CONTINUE" || line.text.starts_with("CONTINUE "))) {
       return on_continue(line.text.substr(8));
     }
     fail_reply("PSYNC", line);
@@ -259,7 +266,8 @@ class ReplicaSession {
   void on_full_resync(std::string_view text) {
     const auto id = ReplicationId::parse(text.substr(0, ReplicationId::text_size));
     const bool spaced = text.size() > ReplicationId::text_size && text[ReplicationId::text_size] == ' ';
-    const auto offset = spaced ? resp::parse_unsigned(text.substr(ReplicationId::text_size + 1)) : std::nullopt;
+    const auto offset =
+        spaced ? resp::parse_unsigned(text.substr(ReplicationId::text_size + 1)) : std::nullopt;
     if (!id || !offset || Offset{*offset} > offset_max) {
       return fail(Errc::protocol_error, "unreadable reply to PSYNC: +FULLRESYNC " + shown(text));
     }
@@ -284,7 +292,8 @@ class ReplicaSession {
     if (line.kind != resp::LineKind::bulk_header) return fail_reply("the snapshot", line);
     if (line.text.starts_with("EOF:")) {
       mark_ = line.text.substr(4);
-      if (mark_.size() != mark_bytes) return fail(Errc::protocol_error, "an end mark that is not 40 bytes long");
+      if (mark_.size() != mark_bytes)
+        return fail(Errc::protocol_error, "an end mark that is not 40 bytes long");
     } else {
       length_ = resp::parse_unsigned(line.text);
       if (!length_ || Offset{*length_} > offset_max) {
@@ -308,7 +317,8 @@ class ReplicaSession {
   // A peer's text in our log: short, on one line.
   static std::string shown(std::string_view text) {
     std::string out(text.substr(0, 200));
-    std::replace_if(out.begin(), out.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
+    std::replace_if(
+        out.begin(), out.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
     return out;
   }
 

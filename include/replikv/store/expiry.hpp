@@ -3,7 +3,7 @@
 #pragma once
 
 #include <replikv/core/clock.hpp>
-#include <replikv/store/database.hpp>
+#include <replikv/store/detail/database.hpp>
 
 #include <chrono>
 #include <optional>

@@ -15,7 +15,8 @@ class ShardLock {
  public:
   void lock() noexcept {
     std::uint32_t expected = 0;
-    if (state_.compare_exchange_strong(expected, writing, std::memory_order_acquire)) [[likely]] return;
+    if (state_.compare_exchange_strong(expected, writing, std::memory_order_acquire)) [[likely]]
+      return;
     lock_after_waiting();
   }
 
@@ -50,7 +51,8 @@ class ShardLock {
     std::uint32_t state = state_.load(std::memory_order_relaxed);
     for (;;) {
       if ((state & (writing | readers)) == 0) {
-        if (state_.compare_exchange_weak(state, writing | (state & awaited), std::memory_order_acquire)) return;
+        if (state_.compare_exchange_weak(state, writing | (state & awaited), std::memory_order_acquire))
+          return;
       } else if ((state & write_wanted) == 0) {
         state_.compare_exchange_weak(state, state | write_wanted, std::memory_order_relaxed);
       } else {

@@ -6,13 +6,13 @@
 #include <replikv/core/codec.hpp>
 #include <replikv/core/error.hpp>
 #include <replikv/fwd.hpp>
-#include <replikv/store/database.hpp>
+#include <replikv/store/detail/database.hpp>
+#include <replikv/store/detail/number.hpp>
+#include <replikv/store/detail/store_core.hpp>
+#include <replikv/store/detail/write.hpp>
 #include <replikv/store/expiry.hpp>
-#include <replikv/store/number.hpp>
 #include <replikv/store/policy.hpp>
-#include <replikv/store/store_core.hpp>
 #include <replikv/store/transaction.hpp>
-#include <replikv/store/write.hpp>
 #include <replikv/stream/token.hpp>
 
 #include <algorithm>

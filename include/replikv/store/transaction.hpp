@@ -5,10 +5,10 @@
 #include <replikv/core/codec.hpp>
 #include <replikv/core/error.hpp>
 #include <replikv/fwd.hpp>
+#include <replikv/store/detail/number.hpp>
+#include <replikv/store/detail/store_core.hpp>
+#include <replikv/store/detail/write.hpp>
 #include <replikv/store/expiry.hpp>
-#include <replikv/store/number.hpp>
-#include <replikv/store/store_core.hpp>
-#include <replikv/store/write.hpp>
 
 #include <algorithm>
 #include <chrono>

@@ -6,7 +6,7 @@
 #include <replikv/core/bytes.hpp>
 #include <replikv/resp/command.hpp>
 #include <replikv/resp/writer.hpp>
-#include <replikv/stream/block.hpp>
+#include <replikv/stream/detail/block.hpp>
 #include <replikv/stream/offset.hpp>
 #include <replikv/stream/replication_id.hpp>
 #include <replikv/stream/token.hpp>
@@ -31,12 +31,12 @@ namespace replikv::inline v0_1 {
 /// The names of a history and what of it is held: the numbers INFO prints.
 struct History {
   ReplicationId id;
-  ReplicationId second_id;                      ///< the history this one continues, if any
+  ReplicationId second_id;                        ///< the history this one continues, if any
   std::optional<std::uint64_t> second_next_byte;  ///< PSYNC under `second_id` may ask up to this byte
-  Offset end;                                   ///< written so far
-  std::uint64_t backlog_first_byte = 1;         ///< the oldest byte still held
-  std::uint64_t backlog_bytes = 0;              ///< how many are held
-  std::uint64_t backlog_bytes_max = 0;          ///< how many are meant to be held
+  Offset end;                                     ///< written so far
+  std::uint64_t backlog_first_byte = 1;           ///< the oldest byte still held
+  std::uint64_t backlog_bytes = 0;                ///< how many are held
+  std::uint64_t backlog_bytes_max = 0;            ///< how many are meant to be held
 };
 
 /// A reader's place in a stream. Holds the bytes it has not read yet, and only those.

@@ -6,7 +6,7 @@
 #include <replikv/core/error.hpp>
 #include <replikv/resp/command.hpp>
 #include <replikv/resp/number.hpp>
-#include <replikv/store/database.hpp>
+#include <replikv/store/detail/database.hpp>
 
 #include <array>
 #include <chrono>

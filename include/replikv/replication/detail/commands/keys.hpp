@@ -4,7 +4,7 @@
 
 #include <replikv/replication/detail/commands/call.hpp>
 #include <replikv/replication/detail/commands/dump_payload.hpp>
-#include <replikv/replication/locked_databases.hpp>
+#include <replikv/replication/detail/locked_databases.hpp>
 #include <replikv/resp/number.hpp>
 
 #include <cstddef>

@@ -8,11 +8,11 @@
 #include <replikv/core/error.hpp>
 #include <replikv/core/limits.hpp>
 #include <replikv/resp/command.hpp>
-#include <replikv/store/attachment.hpp>
-#include <replikv/store/database.hpp>
+#include <replikv/store/detail/attachment.hpp>
+#include <replikv/store/detail/database.hpp>
+#include <replikv/store/detail/snapshot.hpp>
+#include <replikv/store/detail/table.hpp>
 #include <replikv/store/policy.hpp>
-#include <replikv/store/snapshot.hpp>
-#include <replikv/store/table.hpp>
 #include <replikv/stream/command_stream.hpp>
 #include <replikv/stream/token.hpp>
 

@@ -2,9 +2,9 @@
 // by those that need it, and the count of the good ones.
 #pragma once
 
+#include <replikv/replication/detail/node_core.hpp>
+#include <replikv/replication/detail/snapshot_transfer.hpp>
 #include <replikv/replication/master_session.hpp>
-#include <replikv/replication/node_core.hpp>
-#include <replikv/replication/snapshot_transfer.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -150,7 +150,8 @@ class Serving {
 
   void online(ReplicaLink& link) {
     if (std::exchange(link.in_full_resync, false)) {
-      core_.report(FullResyncDone{LinkSide::to_replica, link.name(), link.session.acknowledged(), snapshot_keys_});
+      core_.report(
+          FullResyncDone{LinkSide::to_replica, link.name(), link.session.acknowledged(), snapshot_keys_});
     }
     core_.report(LinkUp{LinkSide::to_replica, link.name()});
     update_gate();
@@ -159,7 +160,8 @@ class Serving {
   // --- Replicas as a whole --------------------------------------------------------------------------
 
   [[nodiscard]] bool has_replicas() const noexcept {
-    return std::any_of(links_.begin(), links_.end(), [](const auto& link) { return link->session.is_replica(); });
+    return std::any_of(links_.begin(), links_.end(),
+                       [](const auto& link) { return link->session.is_replica(); });
   }
 
   /// Replicas that confirmed everything up to `offset`.
@@ -195,7 +197,8 @@ class Serving {
   void accept_link(const std::weak_ptr<NodeCore>& node, const std::shared_ptr<TransportEngine>& engine,
                    const std::shared_ptr<Link>& link) {
     if (links_.size() >= core_.options.replicas_max) {
-      core_.log(LogLevel::warning, "Refused a link from " + link->peer_address() + ": replicas_max is reached");
+      core_.log(LogLevel::warning,
+                "Refused a link from " + link->peer_address() + ": replicas_max is reached");
       return link->close();
     }
     auto made = std::make_shared<ReplicaLink>(node, *this, core_.options, engine, link);
@@ -292,14 +295,14 @@ class Serving {
   void begin_transfer_after_delay(ReplicaLink& link) {
     if (core_.options.full_resync_delay.count() == 0) return begin_transfer();
     if (delay_) return;
-    delay_ = link.engine->at(link.engine->now() + core_.options.full_resync_delay,
-                             [this, node = link.node()] {
-                               const auto core = node.lock();
-                               if (!core) return;
-                               const Turn turn(*core);
-                               core->discarded.push_back(std::move(delay_));
-                               if (!core->closed && !transfer_) begin_transfer();
-                             });
+    delay_ =
+        link.engine->at(link.engine->now() + core_.options.full_resync_delay, [this, node = link.node()] {
+          const auto core = node.lock();
+          if (!core) return;
+          const Turn turn(*core);
+          core->discarded.push_back(std::move(delay_));
+          if (!core->closed && !transfer_) begin_transfer();
+        });
   }
 
   // Everybody who waits shares this snapshot. Its instant is the only moment at which a writer waits.
@@ -350,7 +353,8 @@ class Serving {
   }
 
   [[nodiscard]] bool is_wanted() const {
-    return std::any_of(links_.begin(), links_.end(), [](const auto& link) { return link->session.takes_snapshot(); });
+    return std::any_of(links_.begin(), links_.end(),
+                       [](const auto& link) { return link->session.takes_snapshot(); });
   }
 
   // At once, not after the turn: the stores can have no second snapshot while this one is alive.
@@ -437,7 +441,9 @@ inline void ReplicaLink::on_closed(std::error_code why) {
   in_turn([this, why] { serving_.lost(*this, why); });
 }
 
-inline void ReplicaLink::on_sync_requested(const SyncRequest& request) { serving_.synchronise(*this, request); }
+inline void ReplicaLink::on_sync_requested(const SyncRequest& request) {
+  serving_.synchronise(*this, request);
+}
 
 inline void ReplicaLink::on_acknowledged() { serving_.update_gate(); }
 

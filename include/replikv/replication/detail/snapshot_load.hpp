@@ -6,7 +6,7 @@
 #include <replikv/rdb/item.hpp>
 #include <replikv/replication/options.hpp>
 #include <replikv/resp/number.hpp>
-#include <replikv/store/database.hpp>
+#include <replikv/store/detail/database.hpp>
 #include <replikv/stream/offset.hpp>
 #include <replikv/stream/replication_id.hpp>
 
@@ -29,7 +29,8 @@ namespace replikv::inline v0_1::detail {
 /// Thread safety  one caller at a time
 class SnapshotLoad {
  public:
-  SnapshotLoad(std::span<Database* const> databases, Unmirrored policy, const ReplicationId& id, Offset offset)
+  SnapshotLoad(std::span<Database* const> databases, Unmirrored policy, const ReplicationId& id,
+               Offset offset)
       : policy_(policy), id_(id), offset_(offset) {
     for (const Database* database : databases) loads_.push_back(database->begin_load());
   }
@@ -39,7 +40,8 @@ class SnapshotLoad {
     if (std::holds_alternative<rdb::SkippedEntry>(item)) return not_mirrored("a value that is no string");
     if (const auto* select = std::get_if<rdb::SelectDatabase>(&item)) database_ = select->database;
     if (const auto* hint = std::get_if<rdb::ResizeDatabase>(&item)) reserve(*hint);
-    if (const auto* fact = std::get_if<rdb::Auxiliary>(&item); fact != nullptr && fact->key == "repl-stream-db") {
+    if (const auto* fact = std::get_if<rdb::Auxiliary>(&item);
+        fact != nullptr && fact->key == "repl-stream-db") {
       stream_database_ = static_cast<std::uint32_t>(resp::parse_unsigned(fact->value).value_or(0) & 0xffff);
     }
     return std::nullopt;

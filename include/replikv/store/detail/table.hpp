@@ -4,9 +4,9 @@
 #pragma once
 
 #include <replikv/rdb/writer.hpp>
-#include <replikv/store/entry.hpp>
+#include <replikv/store/detail/entry.hpp>
+#include <replikv/store/detail/segment.hpp>
 #include <replikv/store/policy.hpp>
-#include <replikv/store/segment.hpp>
 
 #include <algorithm>
 #include <array>

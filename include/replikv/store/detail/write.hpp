@@ -6,7 +6,7 @@
 #include <replikv/core/codec.hpp>
 #include <replikv/resp/command.hpp>
 #include <replikv/resp/number.hpp>
-#include <replikv/store/store_core.hpp>
+#include <replikv/store/detail/store_core.hpp>
 #include <replikv/stream/token.hpp>
 
 #include <concepts>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <replikv/core/error.hpp>
-#include <replikv/replication/node.hpp>
+#include <replikv/replication/detail/node.hpp>
 #include <replikv/replication/options.hpp>
 #include <replikv/store/store.hpp>
 
@@ -62,15 +62,17 @@ struct StoresThenOptionsCheck : std::false_type {};
 template <StoreReference Last>
 struct StoresThenOptionsCheck<Last> : std::true_type {};
 template <class Last>
-  requires std::same_as<std::remove_cvref_t<Last>, ReplicationOptions>
-struct StoresThenOptionsCheck<Last> : std::true_type {};
+requires std::same_as<std::remove_cvref_t<Last>, ReplicationOptions>
+struct StoresThenOptionsCheck<Last> : std::true_type {
+};
 template <StoreReference First, class... Rest>
-  requires(sizeof...(Rest) > 0)
-struct StoresThenOptionsCheck<First, Rest...> : StoresThenOptionsCheck<Rest...> {};
+requires(sizeof...(Rest) > 0) struct StoresThenOptionsCheck<First, Rest...>
+    : StoresThenOptionsCheck<Rest...> {
+};
 
 template <class First, class Second, class... More>
 concept StoresThenOptions = is_store<First> && is_store<std::remove_cvref_t<Second>> &&
-                            StoresThenOptionsCheck<First&, Second, More...>::value;
+    StoresThenOptionsCheck<First&, Second, More...>::value;
 
 class RoleArguments {
  public:

@@ -2,7 +2,7 @@
 // so a look-up reads one line, and an entry only when 16 bits of its hash agree.
 #pragma once
 
-#include <replikv/store/entry.hpp>
+#include <replikv/store/detail/entry.hpp>
 #include <replikv/store/policy.hpp>
 
 #include <array>

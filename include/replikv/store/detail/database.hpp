@@ -3,7 +3,7 @@
 #pragma once
 
 #include <replikv/core/clock.hpp>
-#include <replikv/store/attachment.hpp>
+#include <replikv/store/detail/attachment.hpp>
 
 #include <cstddef>
 #include <cstdint>

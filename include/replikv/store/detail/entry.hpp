@@ -3,7 +3,7 @@
 #pragma once
 
 #include <replikv/core/codec.hpp>
-#include <replikv/store/database.hpp>
+#include <replikv/store/detail/database.hpp>
 
 #include <chrono>
 #include <cstddef>

@@ -1,7 +1,7 @@
 // One instant of all stores of a role: while it lives, nobody else reads or writes any of them.
 #pragma once
 
-#include <replikv/store/database.hpp>
+#include <replikv/store/detail/database.hpp>
 
 #include <span>
 

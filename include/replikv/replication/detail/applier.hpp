@@ -5,11 +5,11 @@
 
 #include <replikv/core/bytes.hpp>
 #include <replikv/core/error.hpp>
-#include <replikv/replication/effects.hpp>
-#include <replikv/replication/locked_databases.hpp>
+#include <replikv/replication/detail/effects.hpp>
+#include <replikv/replication/detail/locked_databases.hpp>
 #include <replikv/replication/options.hpp>
 #include <replikv/resp/parser.hpp>
-#include <replikv/store/database.hpp>
+#include <replikv/store/detail/database.hpp>
 #include <replikv/stream/command_stream.hpp>
 
 #include <cstddef>
@@ -47,8 +47,8 @@ class Applier {
     }
     transaction_.append(as_text(raw));
     if (transaction_.size() > options_.command_bytes_max) {
-      return Failure{Errc::protocol_error, "a transaction of more than " +
-                                               std::to_string(options_.command_bytes_max) + " bytes"};
+      return Failure{Errc::protocol_error,
+                     "a transaction of more than " + std::to_string(options_.command_bytes_max) + " bytes"};
     }
     return is(command[0], "exec") ? execute() : std::nullopt;
   }
@@ -94,7 +94,8 @@ class Applier {
 
   std::optional<Failure> judge(Effects::Result result) {
     using Outcome = Effects::Outcome;
-    if (result.outcome == Outcome::applied || result.outcome == Outcome::ignored) [[likely]] return std::nullopt;
+    if (result.outcome == Outcome::applied || result.outcome == Outcome::ignored) [[likely]]
+      return std::nullopt;
     if (result.outcome == Outcome::diverged) return Failure{Errc::diverged, std::move(result.why)};
     ++unmirrored_;
     if (options_.unmirrored == Unmirrored::count) return std::nullopt;

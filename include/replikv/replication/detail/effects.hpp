@@ -7,7 +7,7 @@
 #include <replikv/replication/detail/commands/table.hpp>
 #include <replikv/resp/command.hpp>
 #include <replikv/resp/number.hpp>
-#include <replikv/store/database.hpp>
+#include <replikv/store/detail/database.hpp>
 
 #include <chrono>
 #include <cstdint>

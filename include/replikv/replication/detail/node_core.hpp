@@ -4,12 +4,12 @@
 #pragma once
 
 #include <replikv/core/random.hpp>
+#include <replikv/replication/detail/locked_databases.hpp>
 #include <replikv/replication/events.hpp>
 #include <replikv/replication/info.hpp>
-#include <replikv/replication/locked_databases.hpp>
 #include <replikv/replication/options.hpp>
-#include <replikv/store/attachment.hpp>
-#include <replikv/store/database.hpp>
+#include <replikv/store/detail/attachment.hpp>
+#include <replikv/store/detail/database.hpp>
 #include <replikv/stream/command_stream.hpp>
 #include <replikv/transport/transport.hpp>
 
@@ -62,7 +62,7 @@ class NodeCore {
   bool master_link_up = false;  ///< a replica whose link carries the stream
   bool closed = false;
   std::shared_ptr<const Engines> engines = std::make_shared<const Engines>();  ///< all ever used
-  std::vector<std::shared_ptr<void>> discarded;           ///< destroyed after the turn
+  std::vector<std::shared_ptr<void>> discarded;                                ///< destroyed after the turn
 
   /// What a write meets when nothing else forbids it.
   [[nodiscard]] WriteMode open_mode() const noexcept {

@@ -3,8 +3,8 @@
 // replaced as a whole meanwhile, the snapshot keeps the old ones.
 #pragma once
 
-#include <replikv/store/database.hpp>
-#include <replikv/store/table.hpp>
+#include <replikv/store/detail/database.hpp>
+#include <replikv/store/detail/table.hpp>
 
 #include <atomic>
 #include <cassert>

@@ -2,11 +2,11 @@
 // comes. What was applied last decides what is asked for next.
 #pragma once
 
-#include <replikv/replication/applier.hpp>
-#include <replikv/replication/node_core.hpp>
+#include <replikv/replication/detail/applier.hpp>
+#include <replikv/replication/detail/node_core.hpp>
+#include <replikv/replication/detail/serving.hpp>
+#include <replikv/replication/detail/snapshot_load.hpp>
 #include <replikv/replication/replica_session.hpp>
-#include <replikv/replication/serving.hpp>
-#include <replikv/replication/snapshot_load.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -59,7 +59,8 @@ class Following final : public ReplicaSession::Handler {
       : core_(core), serving_(serving), applier_(core.databases, *core.stream, core.options) {}
 
   /// Leaves the present master, if there is one, and connects to another until told otherwise.
-  void follow(const std::weak_ptr<NodeCore>& node, std::shared_ptr<TransportEngine> engine, std::string address) {
+  void follow(const std::weak_ptr<NodeCore>& node, std::shared_ptr<TransportEngine> engine,
+              std::string address) {
     stop();
     node_ = node;
     engine_ = std::move(engine);
@@ -115,11 +116,16 @@ class Following final : public ReplicaSession::Handler {
     master.received = core_.stream->end();
     if (!engine_) return;
     const TimePoint now = engine_->now();
-    const auto seconds = [now](TimePoint since) { return std::chrono::floor<std::chrono::seconds>(now - since); };
-    master.state = link_ ? link_->session.link_state() : connecting_ ? MasterLinkState::connecting : MasterLinkState::connect;
+    const auto seconds = [now](TimePoint since) {
+      return std::chrono::floor<std::chrono::seconds>(now - since);
+    };
+    master.state = link_         ? link_->session.link_state()
+                   : connecting_ ? MasterLinkState::connecting
+                                 : MasterLinkState::connect;
     if (link_) {
       master.last_io_ago = seconds(link_->session.last_heard());
-      master.received = std::max(master.received, core_.master_link_up ? link_->session.received() : Offset{});
+      master.received =
+          std::max(master.received, core_.master_link_up ? link_->session.received() : Offset{});
       if (master.state == MasterLinkState::sync) master.sync = link_->session.sync_progress(now);
     }
     if (!core_.master_link_up && down_since_) master.down_since = seconds(*down_since_);
@@ -171,7 +177,8 @@ class Following final : public ReplicaSession::Handler {
     applier_.begin(core_.stream->database());
     ++partial_resyncs_;
     in_step();
-    core_.log(LogLevel::notice, "Successful partial resynchronization with master at " + std::to_string(held.offset.bytes));
+    core_.log(LogLevel::notice,
+              "Successful partial resynchronization with master at " + std::to_string(held.offset.bytes));
     core_.report(PartialResync{LinkSide::to_master, address_, id.value_or(held.id), held.offset});
     core_.report(LinkUp{LinkSide::to_master, address_});
     return std::nullopt;
@@ -202,7 +209,8 @@ class Following final : public ReplicaSession::Handler {
   // --- The link -------------------------------------------------------------------------------------
 
   void connect() {
-    auto done = [this, node = node_, attempt = ++attempts_](std::error_code error, std::shared_ptr<Link> link) {
+    auto done = [this, node = node_, attempt = ++attempts_](std::error_code error,
+                                                            std::shared_ptr<Link> link) {
       const auto core = node.lock();
       if (!core) return;
       const Turn turn(*core);
@@ -235,7 +243,8 @@ class Following final : public ReplicaSession::Handler {
       const Token held = core_.stream->position();
       position = SyncPosition{held.id, held.offset};
     }
-    link_ = std::make_shared<MasterLink>(node_, *this, engine_, std::move(link), position, serving_.listening_port());
+    link_ = std::make_shared<MasterLink>(node_, *this, engine_, std::move(link), position,
+                                         serving_.listening_port());
     link_->link->start(link_);
     attend(*link_);
   }
@@ -303,7 +312,8 @@ class Following final : public ReplicaSession::Handler {
 
   void split_address(MasterLinkInfo& master) const {
     const std::size_t colon = address_.rfind(':');
-    const auto port = colon == std::string::npos ? std::nullopt : resp::parse_unsigned(address_.substr(colon + 1));
+    const auto port =
+        colon == std::string::npos ? std::nullopt : resp::parse_unsigned(address_.substr(colon + 1));
     master.host = port ? address_.substr(0, colon) : address_;
     master.port = static_cast<std::uint16_t>(port.value_or(0) & 0xffff);
   }

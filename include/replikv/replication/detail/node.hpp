@@ -2,9 +2,9 @@
 // public ReplicationMaster and ReplicationReplica hold; a change of role changes the node, not the object.
 #pragma once
 
-#include <replikv/replication/following.hpp>
-#include <replikv/replication/node_core.hpp>
-#include <replikv/replication/serving.hpp>
+#include <replikv/replication/detail/following.hpp>
+#include <replikv/replication/detail/node_core.hpp>
+#include <replikv/replication/detail/serving.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -41,7 +41,9 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
   }
 
   Node(std::vector<Database*> stores, ReplicationOptions chosen, Role first_role)
-      : NodeCore(std::move(stores), std::move(chosen), first_role), serving_(*this), following_(*this, serving_) {}
+      : NodeCore(std::move(stores), std::move(chosen), first_role),
+        serving_(*this),
+        following_(*this, serving_) {}
 
   /// Ends the role: closes all links, frees the stores, lets waiting calls return. When it returns no
   /// observer runs any more (unless it was called from one).
@@ -65,7 +67,8 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
 
   // --- Links ----------------------------------------------------------------------------------------
 
-  std::string listen(std::shared_ptr<TransportEngine> engine, std::string_view address, std::error_code& error) {
+  std::string listen(std::shared_ptr<TransportEngine> engine, std::string_view address,
+                     std::error_code& error) {
     const Turn turn(*this);
     std::string bound;
     serving_.listen(weak_from_this(), engine, address, bound, error);
@@ -137,7 +140,8 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
   }
 
   /// The same without blocking: `done` is called once, in a transport's context or before this returns.
-  void wait_for(const Token& token, std::chrono::milliseconds timeout, std::function<void(std::error_code)> done) {
+  void wait_for(const Token& token, std::chrono::milliseconds timeout,
+                std::function<void(std::error_code)> done) {
     const Turn turn(*this);
     const TimePoint deadline = home_ ? home_->now() + timeout : TimePoint::max();
     waits_.push_back({token, deadline, std::move(done)});
@@ -201,10 +205,11 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
   // --- What happens from time to time ---------------------------------------------------------------
 
   void schedule_cron() {
-    const bool busy = !waits_.empty() || std::any_of(databases.begin(), databases.end(), [](const Database* database) {
-      return database->expiring() > 0;
-    });
-    const auto period = std::min<std::chrono::milliseconds>(busy ? busy_period : idle_period, options.ping_period);
+    const bool busy =
+        !waits_.empty() || std::any_of(databases.begin(), databases.end(),
+                                       [](const Database* database) { return database->expiring() > 0; });
+    const auto period =
+        std::min<std::chrono::milliseconds>(busy ? busy_period : idle_period, options.ping_period);
     cron_ = home_->at(home_->now() + period, [weak = weak_from_this()] {
       if (const auto node = weak.lock()) node->run_cron();
     });

@@ -4,7 +4,7 @@
 
 #include <replikv/core/bytes.hpp>
 #include <replikv/rdb/writer.hpp>
-#include <replikv/store/database.hpp>
+#include <replikv/store/detail/database.hpp>
 #include <replikv/stream/command_stream.hpp>
 #include <replikv/version.hpp>
 
@@ -25,7 +25,8 @@ class SnapshotTransfer {
  public:
   /// Begins with this instant. Precondition: all databases are locked by the caller.
   /// `stream_database`: the database the stream is in, told in `repl-stream-db`.
-  SnapshotTransfer(std::span<Database* const> databases, const CommandStream& stream, std::uint32_t stream_database)
+  SnapshotTransfer(std::span<Database* const> databases, const CommandStream& stream,
+                   std::uint32_t stream_database)
       : cursor_(stream.cursor_at_end()), position_(stream.position()) {
     for (Database* database : databases) parts_.push_back(database->begin_snapshot());
     writer_.header();
