@@ -124,6 +124,48 @@ TEST_CASE("every link of a chain is cut under load, and the last holds what the 
   CHECK(middle.role->info().partial_resyncs_served >= 3);
 }
 
+TEST_CASE("the selected database is kept over a cut link, and told to those who join the chain later") {
+  RedisServer head({"--repl-diskless-sync-delay", "0"});
+  RedisServer third({"--repl-diskless-sync-delay", "0"});
+  auto client = head.client();
+  auto third_client = third.client();
+  TcpTransport network;
+  ReplicaNode second(network, impatient(), 3);
+  ReplicaNode last(network, impatient(), 3);
+  CuttingProxy proxy(head.port());
+  second.role->follow(network, proxy.address());
+  REQUIRE(in_step(second, client));
+
+  // From here on the head says SELECT 2 once, and never again.
+  client.command("SELECT", 2);
+  client.command("SET", "first", "1");
+  REQUIRE(in_step(second, client));
+  const std::uint64_t continued = second.role->info().partial_resyncs;
+  proxy.cut();
+  REQUIRE(eventually([&] { return second.role->info().partial_resyncs > continued; }));
+  client.command("SET", "after the cut", "1");
+  REQUIRE(in_step(second, client));
+  CHECK(second.data[2].contains("after the cut"));
+  CHECK(second.data[0].size() == 0);
+
+  make_replica(third_client, second.port());
+  REQUIRE(in_step(third_client, *second.role));
+  client.command("SET", "with the third", "1");
+  REQUIRE(in_step(second, client));
+  REQUIRE(in_step(third_client, *second.role));
+  last.role->follow(network, third.address());
+  REQUIRE(in_step(last, third_client));
+  client.command("SET", "with the last", "1");
+  REQUIRE(in_step(second, client));
+  REQUIRE(in_step(third_client, *second.role));
+  REQUIRE(in_step(last, third_client));
+  CHECK(last.data[2].size() == 4);
+  CHECK(lasting_difference(last.data, client, 2) == "");
+  CHECK(lasting_difference(third_client, client, 2) == "");
+  CHECK(third_client.command("SELECT", 0).text == "OK");
+  CHECK(third_client.command("DBSIZE").number == 0);
+}
+
 TEST_CASE(
     "a snapshot that breaks off again and again leaves our replica's old data in place, until one is whole") {
   for (const std::string diskless : {"yes", "no"}) {

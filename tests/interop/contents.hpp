@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <string>
 #include <string_view>
@@ -50,9 +51,11 @@ using Contents = std::map<std::string, Item>;
   const WallTime now = data.clock.now();
   data[database].for_each(
       [&all](std::string_view key, std::string_view value) { all.emplace(key, Item{std::string(value)}); });
-  for (auto& [key, item] : all) {
-    if (const auto left = data[database].ttl(key).left)
-      item.expires_at_ms = (now + *left).time_since_epoch().count();
+  for (auto at = all.begin(); at != all.end();) {
+    const auto ttl = data[database].ttl(at->first);
+    if (ttl.left) at->second.expires_at_ms = (now + *ttl.left).time_since_epoch().count();
+    // Gone: the master's DEL has come since; without this the key would seem to live for ever.
+    at = ttl.key_exists ? std::next(at) : all.erase(at);
   }
   data.clock.go_on();
   return all;
