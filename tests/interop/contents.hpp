@@ -38,7 +38,9 @@ using Contents = std::map<std::string, Item>;
     const auto answers = server.flush();
     for (std::size_t i = 0; i < keys.size(); ++i) {
       const Reply& value = answers[2 * i];
-      if (value.kind == Reply::Kind::bulk) all[keys[i].text] = {value.text, answers[2 * i + 1].number};
+      const std::int64_t expires_at_ms = answers[2 * i + 1].number;
+      const bool has_gone = expires_at_ms == -2;  // it expired between the two questions
+      if (value.kind == Reply::Kind::bulk && !has_gone) all[keys[i].text] = {value.text, expires_at_ms};
     }
   } while (cursor != "0");
   return all;
