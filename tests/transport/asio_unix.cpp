@@ -11,7 +11,7 @@ using replikv::Errc;
 
 TEST_CASE("UnixTransport: the socket file is for its owner only, and goes with its listener") {
   Unix harness;
-  std::optional<Server<Unix>> server(std::in_place, harness);
+  std::optional<Server> server(std::in_place, harness);
   const std::string path = server->address;
   CHECK(std::filesystem::is_socket(path));
   const auto mode = std::filesystem::status(path).permissions();

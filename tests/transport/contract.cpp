@@ -3,12 +3,21 @@
 
 #include <algorithm>
 #include <optional>
-#include <type_traits>
 
 using namespace replikv_tests;
 using replikv::Errc;
 
 #define ALL_TRANSPORTS Immediate, OnDemand, Background, Simulated, Tcp, Tcp6, Unix, TcpShared, TcpPolled
+
+// One test case for each transport, around one body.
+#define TRANSPORT_TEST_CASE(name) TRANSPORT_TEST_CASE_NAMED(name, DOCTEST_ANONYMOUS(contract_of_))
+#define TRANSPORT_TEST_CASE_NAMED(name, body)   \
+  static void body(Harness& harness);           \
+  TEST_CASE_TEMPLATE(name, H, ALL_TRANSPORTS) { \
+    H transport_harness;                        \
+    body(transport_harness);                    \
+  }                                             \
+  static void body([[maybe_unused]] Harness& harness)
 
 namespace {
 
@@ -28,9 +37,7 @@ std::uint64_t checksum(const std::string& bytes) {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("transport: bytes go both ways, and each end knows the other's address", H,
-                   ALL_TRANSPORTS) {
-  H harness;
+TRANSPORT_TEST_CASE("transport: bytes go both ways, and each end knows the other's address") {
   Linked link(harness);
   in_context(harness, [&] {
     link.near->send("PING");
@@ -45,8 +52,7 @@ TEST_CASE_TEMPLATE("transport: bytes go both ways, and each end knows the other'
   });
 }
 
-TEST_CASE_TEMPLATE("transport: nothing is called from inside a call", H, ALL_TRANSPORTS) {
-  H harness;
+TRANSPORT_TEST_CASE("transport: nothing is called from inside a call") {
   Server server(harness);
   Client client(harness, server.address);
   REQUIRE(eventually(harness, [&] { return client.is_done && server.peers.size() == 1; }));
@@ -75,15 +81,13 @@ TEST_CASE_TEMPLATE("transport: nothing is called from inside a call", H, ALL_TRA
   in_context(harness, [&] { server.registration.reset(); });
 }
 
-TEST_CASE_TEMPLATE("transport: an attempt to reach nobody is refused", H, ALL_TRANSPORTS) {
-  H harness;
+TRANSPORT_TEST_CASE("transport: an attempt to reach nobody is refused") {
   Client client(harness, harness.closed_address());
   CHECK(eventually(harness, [&] { return client.is_done; }));
   CHECK(client.error == Errc::refused);
 }
 
-TEST_CASE_TEMPLATE("transport: an empty address is a bad one", H, ALL_TRANSPORTS) {
-  H harness;
+TRANSPORT_TEST_CASE("transport: an empty address is a bad one") {
   Client client(harness, "");
   CHECK(eventually(harness, [&] { return client.is_done; }));
   CHECK(client.error == Errc::bad_address);
@@ -94,9 +98,8 @@ TEST_CASE_TEMPLATE("transport: an empty address is a bad one", H, ALL_TRANSPORTS
   CHECK(error == Errc::bad_address);
 }
 
-TEST_CASE_TEMPLATE("transport: an address has one listener, and is free when that ends", H, ALL_TRANSPORTS) {
-  H harness;
-  auto server = std::make_unique<Server<H>>(harness);
+TRANSPORT_TEST_CASE("transport: an address has one listener, and is free when that ends") {
+  auto server = std::make_unique<Server>(harness);
   const std::string address = server->address;
   std::string bound;
   std::error_code error;
@@ -117,10 +120,9 @@ TEST_CASE_TEMPLATE("transport: an address has one listener, and is free when tha
   in_context(harness, [] {});
 }
 
-TEST_CASE_TEMPLATE("transport: large volumes arrive in order, both ways at once", H, ALL_TRANSPORTS) {
+TRANSPORT_TEST_CASE("transport: large volumes arrive in order, both ways at once") {
   constexpr std::size_t piece_bytes = 70'001;
   constexpr std::size_t pieces = 100;
-  H harness;
   Linked link(harness);
   std::string sent[2];
   for (std::size_t i = 0; i != pieces; ++i) {
@@ -144,9 +146,8 @@ TEST_CASE_TEMPLATE("transport: large volumes arrive in order, both ways at once"
   });
 }
 
-TEST_CASE_TEMPLATE("transport: a sender that waits for on_writable sends everything", H, ALL_TRANSPORTS) {
+TRANSPORT_TEST_CASE("transport: a sender that waits for on_writable sends everything") {
   constexpr std::uint64_t total = 8 << 20;
-  H harness;
   Linked link(harness);
   std::uint64_t sent = 0;
   std::size_t unsent_max = 0;
@@ -170,8 +171,7 @@ TEST_CASE_TEMPLATE("transport: a sender that waits for on_writable sends everyth
   });
 }
 
-TEST_CASE_TEMPLATE("transport: on_writable says that half of the window is free", H, ALL_TRANSPORTS) {
-  H harness;
+TRANSPORT_TEST_CASE("transport: on_writable says that half of the window is free") {
   Linked link(harness);
   bool was_below = true;
   in_context(harness, [&] {
@@ -189,9 +189,7 @@ TEST_CASE_TEMPLATE("transport: on_writable says that half of the window is free"
   });
 }
 
-TEST_CASE_TEMPLATE("transport: what was sent before close arrives before the peer hears of it", H,
-                   ALL_TRANSPORTS) {
-  H harness;
+TRANSPORT_TEST_CASE("transport: what was sent before close arrives before the peer hears of it") {
   Linked link(harness);
   SUBCASE("the connecting end closes") {}
   SUBCASE("the listening end closes") { std::swap(link.near, link.far); }
@@ -214,8 +212,7 @@ TEST_CASE_TEMPLATE("transport: what was sent before close arrives before the pee
   });
 }
 
-TEST_CASE_TEMPLATE("transport: a link can be closed from any thread and from callbacks", H, ALL_TRANSPORTS) {
-  H harness;
+TRANSPORT_TEST_CASE("transport: a link can be closed from any thread and from callbacks") {
   Linked link(harness);
   SUBCASE("another thread") {
     std::thread([held = link.near->link] { held->close(); }).join();
@@ -240,8 +237,7 @@ TEST_CASE_TEMPLATE("transport: a link can be closed from any thread and from cal
   });
 }
 
-TEST_CASE_TEMPLATE("transport: both ends may go in on_closed", H, ALL_TRANSPORTS) {
-  H harness;
+TRANSPORT_TEST_CASE("transport: both ends may go in on_closed") {
   Linked link(harness);
   in_context(harness, [&] {
     link.far->when_closed = [](Peer& peer) {
@@ -254,8 +250,7 @@ TEST_CASE_TEMPLATE("transport: both ends may go in on_closed", H, ALL_TRANSPORTS
   in_context(harness, [&] { CHECK(link.near->closed == 0); });
 }
 
-TEST_CASE_TEMPLATE("transport: a link closes when its last owner lets go of it", H, ALL_TRANSPORTS) {
-  H harness;
+TRANSPORT_TEST_CASE("transport: a link closes when its last owner lets go of it") {
   Linked link(harness);
   in_context(harness, [&] {
     link.near->send("bye");
@@ -265,8 +260,7 @@ TEST_CASE_TEMPLATE("transport: a link closes when its last owner lets go of it",
   in_context(harness, [&] { CHECK(link.far->received == "bye"); });
 }
 
-TEST_CASE_TEMPLATE("transport: a link closes when its listener for events is gone", H, ALL_TRANSPORTS) {
-  H harness;
+TRANSPORT_TEST_CASE("transport: a link closes when its listener for events is gone") {
   Linked link(harness);
   std::shared_ptr<replikv::Link> held;
   in_context(harness, [&] {
@@ -278,8 +272,7 @@ TEST_CASE_TEMPLATE("transport: a link closes when its listener for events is gon
   CHECK(eventually(harness, [&] { return link.far->closed == 1; }));
 }
 
-TEST_CASE_TEMPLATE("transport: what arrived before start is delivered first", H, ALL_TRANSPORTS) {
-  H harness;
+TRANSPORT_TEST_CASE("transport: what arrived before start is delivered first") {
   std::shared_ptr<replikv::Link> accepted;
   std::string address;
   std::error_code error;
@@ -300,8 +293,7 @@ TEST_CASE_TEMPLATE("transport: what arrived before start is delivered first", H,
   in_context(harness, [&] { CHECK(late->received == "first second"); });
 }
 
-TEST_CASE_TEMPLATE("transport: a link that its acceptor does not want is closed", H, ALL_TRANSPORTS) {
-  H harness;
+TRANSPORT_TEST_CASE("transport: a link that its acceptor does not want is closed") {
   std::string address;
   std::error_code error;
   const auto listener = harness.engine()->listen(
@@ -311,16 +303,14 @@ TEST_CASE_TEMPLATE("transport: a link that its acceptor does not want is closed"
   CHECK(eventually(harness, [&] { return client.peer->closed == 1; }));
 }
 
-TEST_CASE_TEMPLATE("transport: links outlive their listener", H, ALL_TRANSPORTS) {
-  H harness;
+TRANSPORT_TEST_CASE("transport: links outlive their listener") {
   Linked link(harness);
   link.server.registration.reset();
   in_context(harness, [&] { link.far->send("still here"); });
   CHECK(eventually(harness, [&] { return link.near->received == "still here"; }));
 }
 
-TEST_CASE_TEMPLATE("transport: a listener can end inside its own callback", H, ALL_TRANSPORTS) {
-  H harness;
+TRANSPORT_TEST_CASE("transport: a listener can end inside its own callback") {
   std::unique_ptr<replikv::Registration> listener;
   std::string address;
   int accepted = 0;
@@ -340,8 +330,7 @@ TEST_CASE_TEMPLATE("transport: a listener can end inside its own callback", H, A
   CHECK(eventually(harness, [&] { return client.is_done; }));
 }
 
-TEST_CASE_TEMPLATE("transport: a cancelled attempt is never reported", H, ALL_TRANSPORTS) {
-  H harness;
+TRANSPORT_TEST_CASE("transport: a cancelled attempt is never reported") {
   Server server(harness);
   int reported = 0;
   in_context(harness, [&] {
@@ -354,8 +343,7 @@ TEST_CASE_TEMPLATE("transport: a cancelled attempt is never reported", H, ALL_TR
   in_context(harness, [&] { CHECK(reported == 0); });
 }
 
-TEST_CASE_TEMPLATE("transport: timers run in order and can be cancelled", H, ALL_TRANSPORTS) {
-  H harness;
+TRANSPORT_TEST_CASE("transport: timers run in order and can be cancelled") {
   const auto engine = harness.engine();
   std::string fired;
   std::unique_ptr<replikv::Registration> timers[5];
@@ -377,8 +365,7 @@ TEST_CASE_TEMPLATE("transport: timers run in order and can be cancelled", H, ALL
   in_context(harness, [&] { CHECK(fired == "bce"); });
 }
 
-TEST_CASE_TEMPLATE("transport: cancelling destroys the callback", H, ALL_TRANSPORTS) {
-  H harness;
+TRANSPORT_TEST_CASE("transport: cancelling destroys the callback") {
   const auto token = std::make_shared<int>();
   auto timer = harness.engine()->at(harness.engine()->now() + 1h, [token] {});
   std::string bound;
@@ -393,11 +380,10 @@ TEST_CASE_TEMPLATE("transport: cancelling destroys the callback", H, ALL_TRANSPO
   CHECK(token.use_count() == 1);
 }
 
-TEST_CASE_TEMPLATE("transport: tasks run in the order of posting, whoever posts", H, ALL_TRANSPORTS) {
-  if constexpr (std::is_same_v<H, Simulated>) return;  // one thread by contract
+TRANSPORT_TEST_CASE("transport: tasks run in the order of posting, whoever posts") {
+  if (dynamic_cast<Simulated*>(&harness)) return;  // one thread by contract
   constexpr int threads = 3;
   constexpr int tasks = 2000;
-  H harness;
   std::vector<int> seen[threads];
   std::vector<std::thread> posters;
   for (int t = 0; t != threads; ++t) {
@@ -417,14 +403,13 @@ TEST_CASE_TEMPLATE("transport: tasks run in the order of posting, whoever posts"
   });
 }
 
-TEST_CASE_TEMPLATE("transport: fifty links at once keep their bytes apart", H, ALL_TRANSPORTS) {
-  H harness;
+TRANSPORT_TEST_CASE("transport: fifty links at once keep their bytes apart") {
   Server server(harness, [](Peer& peer) {
     peer.when_bytes = [](Peer& echo) { echo.send(std::exchange(echo.received, {})); };
   });
-  std::vector<std::unique_ptr<Client<H>>> clients;
+  std::vector<std::unique_ptr<Client>> clients;
   for (int i = 0; i != 50; ++i) {
-    clients.push_back(std::make_unique<Client<H>>(harness, server.address, [](Peer&) {}));
+    clients.push_back(std::make_unique<Client>(harness, server.address, [](Peer&) {}));
   }
   REQUIRE(eventually(harness, [&] {
     return std::all_of(clients.begin(), clients.end(), [](auto& client) { return client->is_done; });
@@ -440,9 +425,7 @@ TEST_CASE_TEMPLATE("transport: fifty links at once keep their bytes apart", H, A
   }));
 }
 
-TEST_CASE_TEMPLATE("transport: when it is destroyed, both ends of its links hear that it shuts down", H,
-                   ALL_TRANSPORTS) {
-  H harness;
+TRANSPORT_TEST_CASE("transport: when it is destroyed, both ends of its links hear that it shuts down") {
   auto engine = harness.engine();
   Linked link(harness);
   bool ran = false;
@@ -463,7 +446,7 @@ TEST_CASE_TEMPLATE("transport: when it is destroyed, both ends of its links hear
       told = error;
     });
   });
-  harness.transport.reset();
+  harness.destroy_transport();
 
   CHECK(link.near->closed == 1);
   CHECK(link.near->why == Errc::shut_down);
@@ -491,29 +474,28 @@ TEST_CASE_TEMPLATE("transport: when it is destroyed, both ends of its links hear
   timer.reset();
 }
 
-TEST_CASE_TEMPLATE("transport: it may be destroyed by a callback of its own", H, ALL_TRANSPORTS) {
-  if constexpr (std::is_same_v<H, TcpShared>) return;  // see TcpPolled
-  H harness;
+TRANSPORT_TEST_CASE("transport: it may be destroyed by a callback of its own") {
+  if (dynamic_cast<TcpShared*>(&harness)) return;  // see TcpPolled
   auto engine = harness.engine();
   Rendezvous done;
   auto peer = std::make_shared<Peer>();
   peer->when_closed = [&done](Peer&) { done.finish(); };
   Server server(harness);
-  std::optional<Client<H>> client;
+  std::optional<Client> client;
   client.emplace(harness, server.address, [&](Peer& mine) {
-    mine.when_bytes = [&](Peer&) { harness.transport.reset(); };
+    mine.when_bytes = [&](Peer&) { harness.destroy_transport(); };
     mine.when_closed = [&](Peer&) { done.finish(); };
   });
   REQUIRE(eventually(harness, [&] { return client->is_done && server.peers.size() == 1; }));
   engine->post([&] { server.peers.front()->send("go"); });
-  if constexpr (std::is_same_v<H, Immediate>) engine->deliver();
-  if constexpr (std::is_same_v<H, OnDemand>) harness.transport->poll();
-  if constexpr (std::is_same_v<H, Simulated>) harness.transport->run_for(1s);
-  if constexpr (std::is_same_v<H, TcpPolled>) {
+  if (dynamic_cast<Immediate*>(&harness)) engine->deliver();
+  if (const auto* on_demand = dynamic_cast<OnDemand*>(&harness)) on_demand->transport->poll();
+  if (const auto* simulated = dynamic_cast<Simulated*>(&harness)) simulated->transport->run_for(1s);
+  if (auto* polled = dynamic_cast<TcpPolled*>(&harness)) {
     const auto limit = std::chrono::steady_clock::now() + 60s;
     while (!done.is_done() && std::chrono::steady_clock::now() < limit) {
-      harness.io.restart();
-      harness.io.poll();
+      polled->io.restart();
+      polled->io.poll();
     }
   }
   CHECK(done.wait());

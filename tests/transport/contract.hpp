@@ -125,21 +125,34 @@ class TemporaryDirectory {
   std::filesystem::path path_;
 };
 
-/// A harness has `make()`, which makes its transport, `free_address()`, `closed_address()` and `drive`,
-/// which lets the transport do something.
+/// A transport, and how to drive it. The tests know nothing more of it, so that they are compiled once.
+struct Harness {
+  virtual ~Harness() = default;
+  [[nodiscard]] virtual std::shared_ptr<replikv::TransportEngine> engine() const = 0;
+  [[nodiscard]] virtual bool has_transport() const = 0;
+  virtual void destroy_transport() = 0;
+  virtual std::string free_address() = 0;
+  virtual std::string closed_address() = 0;
+  virtual void drive(Rendezvous& done) = 0;  // lets the transport do something
+};
+
 template <class T>
-struct HarnessBase {
+struct HarnessBase : Harness {
   std::unique_ptr<T> transport;  // none: destroyed
 
-  [[nodiscard]] std::shared_ptr<replikv::TransportEngine> engine() { return transport->engine(); }
+  [[nodiscard]] std::shared_ptr<replikv::TransportEngine> engine() const override {
+    return transport->engine();
+  }
+  [[nodiscard]] bool has_transport() const override { return transport != nullptr; }
+  void destroy_transport() override { transport.reset(); }
 };
 
 template <replikv::Delivery delivery>
 struct InProcessHarness : HarnessBase<replikv::InProcessTransport> {
   InProcessHarness() { transport = std::make_unique<replikv::InProcessTransport>(delivery); }
-  std::string free_address() { return "node " + std::to_string(++count); }
-  std::string closed_address() { return "nobody"; }
-  void drive(Rendezvous& done) {
+  std::string free_address() override { return "node " + std::to_string(++count); }
+  std::string closed_address() override { return "nobody"; }
+  void drive(Rendezvous& done) override {
     if (delivery == replikv::Delivery::immediate) engine()->deliver();
     if (delivery == replikv::Delivery::on_demand) transport->poll();
     if (delivery == replikv::Delivery::background) REQUIRE(done.wait());
@@ -155,21 +168,21 @@ struct Simulated : HarnessBase<replikv::SimulatedTransport> {
     transport = std::make_unique<replikv::SimulatedTransport>(std::uint64_t{1729});
     transport->set_chunking(3000);
   }
-  std::string free_address() { return "node " + std::to_string(++count); }
-  std::string closed_address() { return "nobody"; }
-  void drive(Rendezvous&) { transport->run_for(100us); }
+  std::string free_address() override { return "node " + std::to_string(++count); }
+  std::string closed_address() override { return "nobody"; }
+  void drive(Rendezvous&) override { transport->run_for(100us); }
   int count = 0;
 };
 
 template <class T>
 struct OwnThread : HarnessBase<T> {
   OwnThread() { this->transport = std::make_unique<T>(); }
-  void drive(Rendezvous& done) { REQUIRE(done.wait()); }
+  void drive(Rendezvous& done) override { REQUIRE(done.wait()); }
 };
 
 struct Tcp : OwnThread<replikv::TcpTransport> {
-  std::string free_address() { return "127.0.0.1:0"; }
-  std::string closed_address() {
+  std::string free_address() override { return "127.0.0.1:0"; }
+  std::string closed_address() override {
     std::string bound;
     std::error_code error;
     const auto listener = engine()->listen(
@@ -179,13 +192,13 @@ struct Tcp : OwnThread<replikv::TcpTransport> {
 };
 
 struct Tcp6 : OwnThread<replikv::TcpTransport> {
-  std::string free_address() { return "[::1]:0"; }
-  std::string closed_address() { return "[::1]:1"; }
+  std::string free_address() override { return "[::1]:0"; }
+  std::string closed_address() override { return "[::1]:1"; }
 };
 
 struct Unix : OwnThread<replikv::UnixTransport> {
-  std::string free_address() { return directory / std::to_string(++count).c_str(); }
-  std::string closed_address() { return directory / "nobody"; }
+  std::string free_address() override { return directory / std::to_string(++count).c_str(); }
+  std::string closed_address() override { return directory / "nobody"; }
   TemporaryDirectory directory;
   int count = 0;
 };
@@ -196,14 +209,14 @@ struct TcpShared : HarnessBase<replikv::TcpTransport> {
     transport = std::make_unique<replikv::TcpTransport>(io);
     for (int i = 0; i != 3; ++i) threads.emplace_back([this] { io.run(); });
   }
-  ~TcpShared() {
+  ~TcpShared() override {
     transport.reset();
     work.reset();
     for (auto& thread : threads) thread.join();
   }
-  std::string free_address() { return "localhost:0"; }
-  std::string closed_address() { return "localhost:1"; }
-  void drive(Rendezvous& done) { REQUIRE(done.wait()); }
+  std::string free_address() override { return "localhost:0"; }
+  std::string closed_address() override { return "localhost:1"; }
+  void drive(Rendezvous& done) override { REQUIRE(done.wait()); }
 
   asio::io_context io;
   asio::executor_work_guard<asio::io_context::executor_type> work;
@@ -213,10 +226,10 @@ struct TcpShared : HarnessBase<replikv::TcpTransport> {
 /// On the application's io_context, which the test's own thread runs.
 struct TcpPolled : HarnessBase<replikv::TcpTransport> {
   TcpPolled() { transport = std::make_unique<replikv::TcpTransport>(io); }
-  ~TcpPolled() { transport.reset(); }
-  std::string free_address() { return "127.0.0.1:0"; }
-  std::string closed_address() { return "127.0.0.1:1"; }
-  void drive(Rendezvous&) {
+  ~TcpPolled() override { transport.reset(); }
+  std::string free_address() override { return "127.0.0.1:0"; }
+  std::string closed_address() override { return "127.0.0.1:1"; }
+  void drive(Rendezvous&) override {
     io.restart();
     io.poll();
   }
@@ -224,8 +237,7 @@ struct TcpPolled : HarnessBase<replikv::TcpTransport> {
 };
 
 /// Runs `call` in the context.
-template <class Harness, class Call>
-void in_context(Harness& harness, Call call) {
+inline void in_context(Harness& harness, const std::function<void()>& call) {
   const auto done = std::make_shared<Rendezvous>();
   harness.engine()->post([&call, done] {
     call();
@@ -237,8 +249,7 @@ void in_context(Harness& harness, Call call) {
 }
 
 /// True as soon as `condition`, which is asked in the context, holds.
-template <class Harness, class Condition>
-[[nodiscard]] bool eventually(Harness& harness, Condition condition) {
+[[nodiscard]] inline bool eventually(Harness& harness, const std::function<bool()>& condition) {
   const auto limit = std::chrono::steady_clock::now() + 60s;
   while (std::chrono::steady_clock::now() < limit) {
     bool holds = false;
@@ -250,7 +261,6 @@ template <class Harness, class Condition>
 }
 
 /// A listener that starts each link it accepts.
-template <class Harness>
 struct Server {
   explicit Server(Harness& harness) : Server(harness, [](Peer&) {}) {}
   Server(Harness& harness, std::function<void(Peer&)> prepare) {
@@ -273,7 +283,6 @@ struct Server {
 };
 
 /// A peer that connects.
-template <class Harness>
 struct Client {
   Client(Harness& harness, const std::string& address) : Client(harness, address, [](Peer&) {}) {}
   Client(Harness& harness, const std::string& address, const std::function<void(Peer&)>& prepare) {
@@ -295,7 +304,6 @@ struct Client {
 };
 
 /// A server and a client, linked.
-template <class Harness>
 struct Linked {
   explicit Linked(Harness& with) : harness(with), server(with), client(with, server.address) {
     const bool is_linked = eventually(harness, [&] { return client.is_done && server.peers.size() == 1; });
@@ -305,15 +313,15 @@ struct Linked {
     in_context(harness, [&] { far = server.peers.front(); });
   }
   ~Linked() {  // nothing calls back into this any more
-    if (!harness.transport) return;
+    if (!harness.has_transport()) return;
     client.attempt.reset();
     server.registration.reset();
     in_context(harness, [] {});
   }
 
   Harness& harness;
-  Server<Harness> server;
-  Client<Harness> client;
+  Server server;
+  Client client;
   std::shared_ptr<Peer> near;  // connected
   std::shared_ptr<Peer> far;   // listened
 };

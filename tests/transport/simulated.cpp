@@ -28,7 +28,7 @@ std::uint64_t conversation(std::uint64_t seed, std::size_t chunk_bytes) {
 
 struct Fixture {
   Simulated harness;
-  Linked<Simulated> link{harness};
+  Linked link{harness};
   SimulatedTransport& transport = *harness.transport;
   std::string address = link.server.address;
 
@@ -159,7 +159,7 @@ TEST_CASE_FIXTURE(Fixture, "SimulatedTransport: a link is cut after exactly so m
       CAPTURE(n);
       transport.cut_all();
       transport.run_for(1s);
-      Server<Simulated> server(harness);
+      Server server(harness);
       SUBCASE("of the next link, toward its listener") {
         transport.cut_after(server.address, n, Direction::toward_listener);
         Client client(harness, server.address);

@@ -23,6 +23,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -50,15 +51,19 @@ class InProcessEngine;
 /// Thread safety  close, unsent_bytes: any thread; the rest in the engine's context
 class InProcessWire final : public std::enable_shared_from_this<InProcessWire> {
  public:
-  explicit InProcessWire(std::shared_ptr<InProcessEngine> engine) noexcept : engine_(std::move(engine)) {}
+  explicit InProcessWire(std::shared_ptr<InProcessEngine> engine) : engine_(std::move(engine)) {}
 
   void start(std::size_t end, std::weak_ptr<LinkEvents> events);
   void send(std::size_t end, std::span<const SharedBytes> buffers);
   [[nodiscard]] std::size_t unsent_bytes(std::size_t end) const noexcept { return ends_[end].unsent.get(); }
+  [[nodiscard]] static std::string peer_address(std::size_t) { return "in-process"; }
   void close(std::size_t end) noexcept;
 
   /// Ends both ends at once.
   void shut_down();
+
+  /// Flushes what there was no memory to post.
+  void catch_up();
 
  private:
   struct End {
@@ -68,6 +73,7 @@ class InProcessWire final : public std::enable_shared_from_this<InProcessWire> {
     std::atomic<bool> is_closed = false;  // hears nothing more and sends nothing more
     bool is_started = false;
     bool flush_is_posted = false;
+    std::atomic<bool> flush_is_due = false;  // and could not be posted
 
     void drop_outbox() noexcept {
       outbox.clear();
@@ -75,7 +81,7 @@ class InProcessWire final : public std::enable_shared_from_this<InProcessWire> {
     }
   };
 
-  void post_flush(std::size_t from);
+  void post_flush(std::size_t from) noexcept;
   void flush(std::size_t from);
   void give_outbox(std::size_t from);
   void forget_if_done();
@@ -120,20 +126,31 @@ class InProcessEngine final : public TransportEngine, public std::enable_shared_
   void shut_down();
   void forget(const std::shared_ptr<InProcessWire>& wire) { wires_.erase(wire); }
 
+  /// Has `InProcessWire::catch_up` called for all wires, in the context: what takes no memory to ask for.
+  void catch_up_soon() noexcept {
+    catch_up_is_due_ = true;
+    wake();
+  }
+
  private:
   using Attempt = OneShot<ConnectHandler>;
   using Listener = std::shared_ptr<const AcceptHandler>;
 
   void run_thread();
   void wake();
+  bool run_next();
+  bool catch_up();
   [[nodiscard]] Task take_due_timer();
   [[nodiscard]] Listener find_listener(const std::string& name) const;
   void join(const std::string& name, Attempt& attempt);
+  [[nodiscard]] std::shared_ptr<Link> open(const AcceptHandler& on_link);
   void end_everything();
 
   const Delivery delivery_;
   Context context_;
   std::unordered_set<std::shared_ptr<InProcessWire>> wires_;  // the context's
+  std::atomic<bool> catch_up_is_due_ = false;
+  bool end_is_due_ = false;  // the context's
 
   mutable std::mutex mutex_;
   std::map<std::string, Listener, std::less<>> listeners_;
@@ -161,19 +178,23 @@ inline void InProcessWire::send(std::size_t end, std::span<const SharedBytes> bu
   if (sender.is_closed || ends_[1 - end].is_closed) return;
   for (const SharedBytes& buffer : buffers) {
     if (buffer.empty()) continue;
-    sender.unsent.add(buffer.size());
     sender.outbox.push_back(buffer);
+    sender.unsent.add(buffer.size());
   }
   if (!sender.outbox.empty()) post_flush(end);
 }
 
 inline void InProcessWire::close(std::size_t end) noexcept {
   if (ends_[end].is_closed.exchange(true)) return;
-  engine_->post([self = shared_from_this(), end] {
-    self->ends_[1 - end].drop_outbox();
-    self->flush(end);
-    self->forget_if_done();
-  });
+  try {
+    engine_->post([self = shared_from_this(), end] {
+      self->flush(end);
+      self->forget_if_done();
+    });
+  } catch (const std::bad_alloc&) {
+    ends_[end].flush_is_due = true;
+    engine_->catch_up_soon();
+  }
 }
 
 inline void InProcessWire::shut_down() {
@@ -184,18 +205,34 @@ inline void InProcessWire::shut_down() {
   }
 }
 
-inline void InProcessWire::post_flush(std::size_t from) {
-  if (std::exchange(ends_[from].flush_is_posted, true)) return;
-  engine_->post([self = shared_from_this(), from] {
-    self->ends_[from].flush_is_posted = false;
-    self->flush(from);
-    self->forget_if_done();
-  });
+inline void InProcessWire::post_flush(std::size_t from) noexcept {
+  End& sender = ends_[from];
+  if (sender.flush_is_posted) return;
+  try {
+    engine_->post([self = shared_from_this(), from] {
+      self->ends_[from].flush_is_posted = false;
+      self->flush(from);
+      self->forget_if_done();
+    });
+    sender.flush_is_posted = true;
+  } catch (const std::bad_alloc&) {
+    sender.flush_is_due = true;
+    engine_->catch_up_soon();
+  }
+}
+
+inline void InProcessWire::catch_up() {
+  const auto self = shared_from_this();
+  for (const std::size_t end : {listener_end, connector_end}) {
+    if (ends_[end].flush_is_due.exchange(false)) flush(end);
+  }
+  forget_if_done();
 }
 
 inline void InProcessWire::flush(std::size_t from) {
   End& sender = ends_[from];
   End& receiver = ends_[1 - from];
+  if (sender.is_closed) receiver.drop_outbox();
   if (receiver.is_closed) return sender.drop_outbox();
   if (!receiver.is_started) return;
   give_outbox(from);
@@ -242,13 +279,20 @@ inline std::unique_ptr<Registration> InProcessEngine::at(TimePoint when, Task ta
     if (!is_ended_) key = timers_.add(when, std::move(task));
   }
   if (!key) return registration([] {});
-  wake();
-  return registration([self = shared_from_this(), key = *key] {
+  const auto cancel = [this, key = *key] {
     const auto cancelled = [&] {
-      const std::lock_guard lock(self->mutex_);
-      return self->timers_.extract(key);
+      const std::lock_guard lock(mutex_);
+      return timers_.extract(key);
     }();
-  });
+  };
+  try {
+    auto made = registration([self = shared_from_this(), cancel] { cancel(); });
+    wake();
+    return made;
+  } catch (const std::bad_alloc&) {
+    cancel();
+    throw;
+  }
 }
 
 inline std::unique_ptr<Registration> InProcessEngine::listen(std::string_view address, AcceptHandler on_link,
@@ -259,21 +303,18 @@ inline std::unique_ptr<Registration> InProcessEngine::listen(std::string_view ad
     return nullptr;
   }
   auto listener = std::make_shared<const AcceptHandler>(std::move(on_link));
-  const std::lock_guard lock(mutex_);
-  if (is_ended_) {
-    error = Errc::shut_down;
-    return nullptr;
-  }
-  if (!listeners_.try_emplace(std::string(address), listener).second) {
-    error = Errc::address_in_use;
-    return nullptr;
-  }
-  bound = address;
-  return registration([self = shared_from_this(), name = bound, listener = std::move(listener)] {
+  std::string name(address);
+  auto listening = registration([self = shared_from_this(), name, listener] {
     const std::lock_guard guard(self->mutex_);
     const auto found = self->listeners_.find(name);
     if (found != self->listeners_.end() && found->second == listener) self->listeners_.erase(found);
   });
+  const std::lock_guard lock(mutex_);
+  if (is_ended_) error = Errc::shut_down;
+  if (!error && !listeners_.try_emplace(name, listener).second) error = Errc::address_in_use;
+  if (error) return nullptr;
+  bound = std::move(name);
+  return listening;
 }
 
 inline std::unique_ptr<Registration> InProcessEngine::connect(std::string_view address,
@@ -285,7 +326,7 @@ inline std::unique_ptr<Registration> InProcessEngine::connect(std::string_view a
 
 inline void InProcessEngine::join(const std::string& name, Attempt& attempt) {
   if (!attempt.is_pending()) return;
-  const auto refuse = [&](Errc why) {
+  const auto refuse = [&](std::error_code why) {
     if (const auto on_done = attempt.take()) on_done(why, nullptr);
   };
   if (context_.is_stopping()) return refuse(Errc::shut_down);
@@ -293,11 +334,22 @@ inline void InProcessEngine::join(const std::string& name, Attempt& attempt) {
   const Listener listener = find_listener(name);
   if (listener == nullptr) return refuse(Errc::refused);
 
-  const auto wire = std::make_shared<InProcessWire>(shared_from_this());
-  wires_.insert(wire);
-  auto link = std::make_shared<WireLink<InProcessWire>>(wire, connector_end);
-  (*listener)(std::make_shared<WireLink<InProcessWire>>(wire, listener_end));
+  std::shared_ptr<Link> link;
+  try {
+    link = open(*listener);
+  } catch (const std::bad_alloc&) {
+    return refuse(std::make_error_code(std::errc::not_enough_memory));
+  }
   if (const auto on_done = attempt.take()) on_done({}, std::move(link));
+}
+
+inline std::shared_ptr<Link> InProcessEngine::open(const AcceptHandler& on_link) {
+  const auto wire = std::make_shared<InProcessWire>(shared_from_this());
+  auto near = std::make_shared<WireLink<InProcessWire>>(wire, connector_end);
+  auto far = std::make_shared<WireLink<InProcessWire>>(wire, listener_end);
+  wires_.insert(wire);
+  on_link(std::move(far));
+  return near;
 }
 
 inline InProcessEngine::Listener InProcessEngine::find_listener(const std::string& name) const {
@@ -311,17 +363,33 @@ inline std::size_t InProcessEngine::run(std::size_t calls_max) {
   const auto self = shared_from_this();  // a callback may let go of the last other owner
   const std::lock_guard turn(context_);
   std::size_t calls = 0;
-  while (calls != calls_max && context_.run_next([&] { return take_due_timer(); })) ++calls;
+  while (calls != calls_max && run_next()) ++calls;
   if (context_.is_stopping()) {  // a callback destroyed the transport: nobody will run the rest
+    while (context_.run_next()) ++calls;
+    if (std::exchange(end_is_due_, false)) end_everything();
     while (context_.run_next()) ++calls;
   }
   return calls;
 }
 
+inline bool InProcessEngine::run_next() {
+  return context_.run_next([this] { return take_due_timer(); }) || catch_up();
+}
+
+// One that the calls forget is the present one.
+inline bool InProcessEngine::catch_up() {
+  if (!catch_up_is_due_.exchange(false)) return false;
+  for (auto next = wires_.begin(); next != wires_.end();) {
+    const auto wire = *next++;
+    wire->catch_up();
+  }
+  return true;
+}
+
 inline InProcessEngine::Task InProcessEngine::take_due_timer() {
   const std::lock_guard lock(mutex_);
   if (timers_.empty() || timers_.next_time() > now()) return nullptr;
-  return timers_.pop();
+  return timers_.pop().second;
 }
 
 inline void InProcessEngine::wake() {
@@ -357,7 +425,7 @@ inline void InProcessEngine::run_thread() {
 inline void InProcessEngine::shut_down() {
   if (!context_.stop()) return;
   if (context_.is_current()) {
-    post([this] { end_everything(); });  // the run that this call is nested in gets to it
+    end_is_due_ = true;  // the run that this call is nested in gets to it
     if (thread_.joinable()) thread_.detach();
     return;
   }

@@ -92,6 +92,9 @@ class TransportEngine {
   /// Monotonic; virtual in a simulation.
   [[nodiscard]] virtual TimePoint now() const noexcept = 0;
 
+  /// True when no time passes while a callback runs: then nothing may depend on how long one takes.
+  [[nodiscard]] virtual bool is_virtual() const noexcept { return false; }
+
   /// Runs `task` in the context, soon, in order of posting. `post` itself never runs it.
   virtual void post(std::function<void()> task) = 0;
 

@@ -10,19 +10,25 @@
 
 namespace replikv::inline v0_1::detail {
 
+/// Names an item: when it is due, and which one it was of those added.
+using TimerKey = std::pair<TimePoint, std::uint64_t>;
+
 /// A priority queue whose items can be taken back. O(log n) a call.
 ///
 /// Thread safety  none
 template <class Item>
 class TimerQueue {
  public:
-  using Key = std::pair<TimePoint, std::uint64_t>;
+  using Key = TimerKey;
 
   Key add(TimePoint when, Item item) {
     const Key key{when, next_sequence_++};
     items_.emplace(key, std::move(item));
     return key;
   }
+
+  /// Puts an item that was popped back where it was.
+  void put_back(const Key& key, Item item) { items_.emplace(key, std::move(item)); }
 
   /// Takes an item back; nothing happens when it is no longer here. The caller destroys it.
   typename std::map<Key, Item>::node_type extract(const Key& key) { return items_.extract(key); }
@@ -35,10 +41,11 @@ class TimerQueue {
     return items_.begin()->first.first;
   }
 
-  /// Removes and returns the next item. Precondition: not empty.
-  [[nodiscard]] Item pop() {
+  /// Removes and returns the next item and its key. Precondition: not empty.
+  [[nodiscard]] std::pair<Key, Item> pop() {
     assert(!items_.empty());
-    return std::move(items_.extract(items_.begin()).mapped());
+    auto next = items_.extract(items_.begin());
+    return {next.key(), std::move(next.mapped())};
   }
 
   /// Removes all; the caller destroys them.

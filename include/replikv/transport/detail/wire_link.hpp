@@ -28,7 +28,7 @@ class WireLink final : public Link {
   void send(std::span<const SharedBytes> buffers) override { wire_->send(end_, buffers); }
   [[nodiscard]] std::size_t unsent_bytes() const noexcept override { return wire_->unsent_bytes(end_); }
   void close() noexcept override { wire_->close(end_); }
-  [[nodiscard]] std::string peer_address() const override { return "in-process"; }
+  [[nodiscard]] std::string peer_address() const override { return wire_->peer_address(end_); }
 
  private:
   std::shared_ptr<Wire> wire_;
