@@ -9,14 +9,6 @@
 
 using namespace interop;
 
-namespace {
-
-std::uint64_t stat(RedisClient& server, std::string_view name) {
-  return info_number(server.info("stats"), name);
-}
-
-}  // namespace
-
 TEST_CASE("our replica loses its link to redis-server again and again under load, and continues each time") {
   const std::uint64_t seed = chosen_seed();
   CAPTURE(seed);

@@ -8,14 +8,6 @@
 
 using namespace interop;
 
-namespace {
-
-std::uint64_t stat(RedisClient& server, std::string_view name) {
-  return info_number(server.info("stats"), name);
-}
-
-}  // namespace
-
 TEST_CASE("redis-server, ours, redis-server: a chain holds the same at the same offset in every place") {
   const std::uint64_t seed = chosen_seed();
   CAPTURE(seed);

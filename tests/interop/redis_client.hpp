@@ -172,6 +172,11 @@ class RedisClient {
   return value.empty() ? 0 : std::stoull(value);
 }
 
+/// A number of the section "stats".
+[[nodiscard]] inline std::uint64_t stat(RedisClient& server, std::string_view name) {
+  return info_number(server.info("stats"), name);
+}
+
 /// The names of the fields, in order.
 [[nodiscard]] inline std::vector<std::string> info_fields(std::string_view info) {
   std::vector<std::string> names;

@@ -17,7 +17,7 @@
 template <>
 struct doctest::StringMaker<replikv::detail::commands::Verdict> {
   static String convert(const replikv::detail::commands::Verdict& verdict) {
-    constexpr std::array names{"applied", "ignored", "not_mirrored", "diverged"};
+    constexpr std::array names{"applied", "ignored", "not_mirrored", "diverged", "put_off"};
     const std::string why(replikv::detail::commands::text_of(verdict.reason));
     return (std::string(names[static_cast<std::size_t>(verdict.outcome)]) + " (" + why + ")").c_str();
   }

@@ -274,6 +274,33 @@ TEST_CASE("a forged acknowledgement ends the link and satisfies no wait") {
   CHECK(master.log.all<LinkDown>().at(0).why.code == Errc::forged_ack);
 }
 
+TEST_CASE("a replica that came back while its former link is half-open counts once") {
+  SimulatedTransport network(61);
+  MasterNode master{network, "master", {.min_replicas_to_write = 1, .min_replicas_max_lag = 60s}};
+  const auto good = [&] { return master.role->info().good_replicas; };
+  const auto replica = [&](int port) {
+    auto peer = RawPeer::connect(network, "master");
+    network.run_for(10ms);
+    const std::string text = std::to_string(port);
+    peer->send("REPLCONF listening-port " + text + "\r\nREPLCONF capa eof capa psync2\r\nPSYNC ? -1\r\n");
+    network.run_for(100ms);
+    peer->send("REPLCONF ACK 0\r\n");
+    network.run_for(100ms);
+    return peer;
+  };
+  const auto before = replica(7000);
+  CHECK(good() == 1U);
+  const auto again = replica(7000);
+  CHECK(master.role->info().replicas.size() == 2);
+  CHECK(good() == 1U);
+  const auto other = replica(7001);
+  CHECK(good() == 2U);
+  const auto nameless = replica(0);
+  CHECK(good() == 3U);
+  const auto nameless_too = replica(0);
+  CHECK(good() == 4U);
+}
+
 TEST_CASE("a peer that never finishes its handshake is closed, and so are links over the limit") {
   SimulatedTransport network{58};
   MasterNode master{network, "master", {.replicas_max = 3}};

@@ -10,23 +10,14 @@
 #include <atomic>
 #include <condition_variable>
 #include <filesystem>
-#include <map>
 #include <mutex>
+#include <tests/replication/cluster.hpp>
 #include <thread>
 #include <unistd.h>
 
-using namespace replikv;
-using namespace std::chrono_literals;
+using namespace cluster;
 
 namespace {
-
-using Strings = Store<std::string, std::string>;
-
-std::map<std::string, std::string> contents(const Strings& store) {
-  std::map<std::string, std::string> all;
-  store.for_each([&all](std::string_view key, std::string_view value) { all.emplace(key, value); });
-  return all;
-}
 
 /// A path for a socket, gone with this object.
 class SocketPath {

@@ -177,6 +177,21 @@ TEST_CASE("a replica that comes while a snapshot is under way gets the next one"
   CHECK(contents(second.store) == contents(master.store));
 }
 
+TEST_CASE("a replica that comes while a snapshot is under way gets its own when nobody takes that any more") {
+  SimulatedTransport network{8};
+  network.set_bandwidth(1'000'000);
+  MasterNode master{network, "master", {.ping_period = 50s}};
+  fill(master.store, 20'000, 200);
+  ReplicaNode first{network};
+  ReplicaNode second{network, {}, 3};
+  first.role->follow(network, "master");
+  network.run_for(300ms);
+  second.role->follow(network, "master");
+  network.run_for(300ms);
+  first.role->unfollow();
+  CHECK(synced(network, second, *master.role, 20s));
+}
+
 TEST_CASE("several stores of different types are databases of one stream and one snapshot") {
   SimulatedTransport network{8};
   Store<std::string, std::string> names;

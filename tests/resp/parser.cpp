@@ -195,6 +195,8 @@ TEST_CASE("CommandParser: something else than '$' is named") {
   CHECK(parse("*2\r\n$1\r\na\r\n*1\r\n").error == "Protocol error: expected '$', got '*'");
   CHECK(parse("*1\r\n\r").error == "Protocol error: expected '$', got '?'");
   CHECK(parse("*1\r\n\xff").error == "Protocol error: expected '$', got '?'");
+  CHECK(parse("*1\r\n\x7f").error == "Protocol error: expected '$', got '?'");
+  CHECK(parse("*1\r\n~").error == "Protocol error: expected '$', got '~'");
 }
 
 TEST_CASE("CommandParser: bulk data must end with CR LF") {

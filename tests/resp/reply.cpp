@@ -10,7 +10,7 @@ using replikv::as_bytes;
 using replikv::resp::LineKind;
 using replikv::resp::ReplyLine;
 using replikv::resp::ReplyLineParser;
-using Status = ReplyLineParser::Status;
+using LineStatus = ReplyLineParser::Status;
 
 namespace {
 
@@ -31,7 +31,7 @@ std::vector<Line> lines_of(std::string_view text, std::size_t chunk) {
     for (;;) {
       const std::string moved(unread);
       const auto parsed = parser.parse(as_bytes(moved));
-      if (parsed.status != Status::line) break;
+      if (parsed.status != LineStatus::line) break;
       lines.push_back({parsed.line.kind, std::string(parsed.line.text)});
       unread.erase(0, parsed.consumed);
     }
@@ -59,24 +59,24 @@ TEST_CASE("ReplyLineParser: tells the lines of a handshake apart, however they a
 TEST_CASE("ReplyLineParser: counts consumed bytes to the line end and no further") {
   ReplyLineParser parser;
   const auto parsed = parser.parse(as_bytes("+OK\r\n*3\r\n"));
-  CHECK(parsed.status == Status::line);
+  CHECK(parsed.status == LineStatus::line);
   CHECK(parsed.consumed == 5);
   CHECK(parser.parse(as_bytes("\n*3")).consumed == 1);
-  CHECK(parser.parse({}).status == Status::need_more);
+  CHECK(parser.parse({}).status == LineStatus::need_more);
 }
 
 TEST_CASE("ReplyLineParser: a line longer than the limit fails, finished or not, and stays failed") {
   for (const std::string_view text : {"123456789", "123456789\n"}) {
     ReplyLineParser parser(8);
-    CHECK(parser.parse(as_bytes("12345678\n")).status == Status::line);
-    CHECK(parser.parse(as_bytes(text)).status == Status::error);
-    CHECK(parser.parse(as_bytes("+OK\r\n")).status == Status::error);
+    CHECK(parser.parse(as_bytes("12345678\n")).status == LineStatus::line);
+    CHECK(parser.parse(as_bytes(text)).status == LineStatus::error);
+    CHECK(parser.parse(as_bytes("+OK\r\n")).status == LineStatus::error);
     CHECK(parser.failure().code == replikv::Errc::protocol_error);
     CHECK(parser.failure().detail == "a reply line exceeds 8 bytes");
     parser.reset();
     CHECK(parser.parse(as_bytes("+OK\r\n")).line == ReplyLine{LineKind::simple, "OK"});
   }
   ReplyLineParser parser;
-  CHECK(parser.parse(as_bytes(std::string(65536, 'x'))).status == Status::need_more);
-  CHECK(parser.parse(as_bytes(std::string(65537, 'x'))).status == Status::error);
+  CHECK(parser.parse(as_bytes(std::string(65536, 'x'))).status == LineStatus::need_more);
+  CHECK(parser.parse(as_bytes(std::string(65537, 'x'))).status == LineStatus::error);
 }

@@ -1,49 +1,33 @@
-// What the tests of this room share: a clock that stands still, a store with a stream to write into, and
-// snapshots read back.
+// What the tests of this room share: policies that make a table crowded, and a store with a stream to write
+// into.
 #pragma once
 
 #include <replikv/core/clock.hpp>
 #include <replikv/core/random.hpp>
-#include <replikv/rdb/reader.hpp>
-#include <replikv/rdb/writer.hpp>
 #include <replikv/store/store.hpp>
 
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <tests/store/contents.hpp>
 #include <utility>
-#include <variant>
 #include <vector>
 
 namespace store_tests {
 
 using namespace std::chrono_literals;
 using replikv::Errc;
-using replikv::detail::Database;
 using replikv::detail::database_of;
-using replikv::detail::DatabaseSnapshot;
 using replikv::detail::Locks;
 using replikv::detail::never;
 using replikv::detail::WriteMode;
 
 inline replikv::WallTime at_ms(std::int64_t ms) { return replikv::WallTime(std::chrono::milliseconds(ms)); }
-
-/// Stands still at 1 000 000 ms until it is moved.
-class ManualClock : public replikv::ClockSource {
- public:
-  [[nodiscard]] replikv::WallTime now() const noexcept override { return now_; }
-  void advance(std::chrono::milliseconds by) { now_ += by; }
-
- private:
-  replikv::WallTime now_ = at_ms(1'000'000);
-};
 
 /// Small segments in few shards, so that little data makes them split.
 struct SmallPolicy : replikv::DefaultPolicy {
@@ -97,7 +81,7 @@ class Role {
       if (bytes[next] == '*') {
         if (!text.empty()) text += "; ";
       } else {  // '$'
-        const std::size_t size = std::stoul(bytes.substr(next + 1));
+        const std::size_t size = std::stoul(bytes.substr(next + 1, 20));
         const std::size_t start = bytes.find('\n', next) + 1;
         if (!text.empty() && text.back() != ' ') text += ' ';
         text += bytes.substr(start, size);
@@ -127,49 +111,5 @@ class Role {
  private:
   replikv::StreamCursor cursor_;
 };
-
-/// Key to value and expiry in milliseconds, INT64_MAX for none.
-using Contents = std::map<std::string, std::pair<std::string, std::int64_t>>;
-
-/// The entries of an RDB file's body. Fails on a key that comes twice.
-inline Contents decode(std::string_view entries) {
-  replikv::rdb::Writer writer;
-  writer.header();
-  writer.encoded(replikv::as_bytes(entries));
-  writer.end();
-  const std::string file = writer.take();
-  replikv::rdb::Reader reader;
-  reader.feed(replikv::as_bytes(file));
-  Contents contents;
-  while (const auto item = reader.next()) {
-    const auto* const entry = std::get_if<replikv::rdb::Entry>(&*item);
-    if (entry == nullptr) continue;
-    const bool is_new =
-        contents
-            .emplace(entry->key, std::pair(std::string(entry->value),
-                                           entry->expire_at_ms.value_or(replikv::detail::never_ms)))
-            .second;
-    CHECK_MESSAGE(is_new, "twice: " << std::string(entry->key));
-  }
-  REQUIRE(reader.finished());
-  return contents;
-}
-
-inline std::unique_ptr<DatabaseSnapshot> begin_snapshot(Database& database) {
-  const std::lock_guard lock(database);
-  return database.begin_snapshot();
-}
-
-inline Contents finish(DatabaseSnapshot& snapshot, std::string entries = {}) {
-  while (snapshot.next(entries)) {
-  }
-  return decode(entries);
-}
-
-/// What the store holds now, expired keys included.
-inline Contents contents_of(Database& database) {
-  const auto snapshot = begin_snapshot(database);
-  return finish(*snapshot);
-}
 
 }  // namespace store_tests

@@ -5,49 +5,18 @@
 #include <doctest/doctest.h>
 
 #include <cstddef>
-#include <cstdint>
-#include <cstdlib>
-#include <functional>
 #include <new>
 #include <string>
+#include <tests/failing_allocation.hpp>
 #include <tests/store/helper.hpp>
 #include <utility>
 #include <vector>
 
 namespace {
 
-thread_local std::size_t allocations_left = SIZE_MAX;
-
-void count_allocation() {
-  if (allocations_left == SIZE_MAX) return;
-  if (allocations_left == 0) throw std::bad_alloc();
-  --allocations_left;
-}
-
-void* allocate(std::size_t bytes, std::size_t alignment) {
-  count_allocation();
-  const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-  void* const memory = std::aligned_alloc(alignment, rounded == 0 ? alignment : rounded);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-
-}  // namespace
-
-[[gnu::noinline]] void* operator new(std::size_t bytes) { return allocate(bytes, alignof(std::max_align_t)); }
-[[gnu::noinline]] void* operator new(std::size_t bytes, std::align_val_t alignment) {
-  return allocate(bytes, static_cast<std::size_t>(alignment));
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  std::free(memory);
-}
-
-namespace {
-
 using namespace store_tests;
+using failing_allocation::fail_after;
+using failing_allocation::stop;
 
 struct TinyPolicy : SmallPolicy {
   static constexpr unsigned shard_bits = 0;
@@ -64,13 +33,13 @@ int fail_each_allocation(TinyStore& store, Role& role, Operation&& operation) {
   for (int failures = 0;; ++failures) {
     const Contents before = contents_of(database);
     const replikv::Offset end = role.stream->end();
-    allocations_left = static_cast<std::size_t>(failures);
+    fail_after(static_cast<std::size_t>(failures));
     try {
       operation();
-      allocations_left = SIZE_MAX;
+      stop();
       return failures;
     } catch (const std::bad_alloc&) {
-      allocations_left = SIZE_MAX;
+      stop();
     }
     CAPTURE(failures);
     REQUIRE(contents_of(database) == before);
@@ -117,13 +86,13 @@ TEST_CASE("Out of memory: a write that cannot hand over what a snapshot needs do
   for (int i = 0; i < 60; i += 2) {
     const std::string key = "key" + std::to_string(i);
     for (std::size_t enough = 0;; ++enough) {
-      allocations_left = enough;
+      fail_after(enough);
       bool written = false;
       try {
         written = store.set(key, std::string(100, 'w')).changed;
       } catch (const std::bad_alloc&) {
       }
-      allocations_left = SIZE_MAX;
+      stop();
       if (written) break;
       REQUIRE(store.get(key) == std::string(40, 'v'));
     }
@@ -133,13 +102,13 @@ TEST_CASE("Out of memory: a write that cannot hand over what a snapshot needs do
 
 TEST_CASE("Out of memory: a store that cannot be built leaks nothing") {
   for (std::size_t enough = 0;; ++enough) {
-    allocations_left = enough;
+    fail_after(enough);
     try {
       const replikv::Store<std::string, std::string, SmallPolicy> store;
-      allocations_left = SIZE_MAX;
+      stop();
       break;
     } catch (const std::bad_alloc&) {
-      allocations_left = SIZE_MAX;
+      stop();
     }
     REQUIRE(enough < 1000);
   }

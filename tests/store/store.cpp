@@ -3,6 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <limits>
 #include <ostream>
@@ -10,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <tests/store/helper.hpp>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -330,6 +335,53 @@ TEST_CASE("Store: keys and values over 512 MiB are refused") {
   store.set(huge, "v", error);
   CHECK(error == Errc::too_large);
   CHECK(store.empty());
+
+  store.set("k", "v");
+  store.compare_and_set("k", "v", huge, error);
+  CHECK(error == Errc::too_large);
+  store.increment(huge, error);
+  CHECK(error == Errc::too_large);
+  const std::vector<std::pair<std::string_view, std::string_view>> pairs{{"a", "1"}, {"b", huge}};
+  store.set_many(pairs, error);
+  CHECK(error == Errc::too_large);
+  const auto both = [&](auto& transaction) {
+    transaction.set("a", "1");
+    transaction.set("b", huge);
+  };
+  store.transaction(both, error);
+  CHECK(error == Errc::too_large);
+  CHECK(store.size() == 1);
+  CHECK(store.get("k") == "v");
+}
+
+TEST_CASE_FIXTURE(Streamed, "Store: a very long set_many is several MSETs, which belong together") {
+  constexpr std::size_t count = 140'000;
+  std::vector<std::pair<std::string, std::string>> pairs;
+  for (std::size_t i = 0; i < count; ++i) pairs.emplace_back(std::to_string(i), "v");
+  store.set("0", "before");
+  role.effects();
+  store.set_many(pairs);
+  CHECK(store.size() == count);
+  const std::string effects = role.effects();
+  CHECK(effects.starts_with("MULTI; MSET 0 v 1 v"));
+  CHECK(effects.ends_with(" v; EXEC"));
+  std::size_t commands = 0;
+  std::ptrdiff_t words_max = 0;
+  for (std::size_t at = 0; at < effects.size(); ++commands) {
+    const std::size_t end = std::min(effects.find(';', at), effects.size());
+    words_max = std::max(words_max, std::count(effects.data() + at, effects.data() + end, ' ') + 1);
+    at = end + 2;
+  }
+  CHECK(commands == 4);
+  CHECK(words_max <= replikv::limits::arguments_max / 2);
+}
+
+TEST_CASE("Store: an exception of the caller's own passes through the form with an error code") {
+  Strings store;
+  std::error_code error;
+  CHECK_THROWS_AS(store.transaction([](auto&) { throw std::out_of_range("mine"); }, error),
+                  std::out_of_range);
+  CHECK_FALSE(error);
 }
 
 // --- Expiry --------------------------------------------------------------------------------------------
@@ -393,12 +445,57 @@ TEST_CASE_FIXTURE(Streamed, "Store: a replica hides expired keys and deletes not
     CHECK(role.effects() == "");
   }
   CHECK_FALSE(store.erase("k"));  // a writable replica's own
+  CHECK_FALSE(store.transaction([](auto& t) { t.set("k", "2"), t.erase("k"); }));
   CHECK(store.size() == 1);
   CHECK(database_of(store).read("k", Locks::take)->value == "1");  // live for the stream's commands
   role.gate->set(WriteMode::not_enough_replicas);  // a master still, if one that takes no writes
   CHECK_FALSE(store.get("k"));
   CHECK(store.size() == 0);
   CHECK(role.effects() == "DEL k");
+}
+
+TEST_CASE("Store: the DEL of an expired key names it through its codec") {
+  ManualClock clock;
+  replikv::Store<std::uint32_t, double> store{replikv::Clock(clock)};
+  Role role(store);
+  store.set_many({{7, 0.5}, {8, 0.5}});
+  store.expire(7, 1s);
+  store.expire(8, 1s);
+  role.effects();
+  clock.advance(1s);
+  CHECK_FALSE(store.get(7));
+  CHECK(role.effects() == "DEL 7");
+  CHECK(store.expire_due(1h) == 1);
+  CHECK(role.effects() == "DEL 8");
+}
+
+/// Set back by a second after the next look at it.
+class CorrectedClock : public replikv::ClockSource {
+ public:
+  [[nodiscard]] replikv::WallTime now() const noexcept override {
+    const auto seen = now_;
+    if (std::exchange(corrects_, false)) now_ -= 1s;
+    return seen;
+  }
+  void correct() { corrects_ = true; }
+  void advance(std::chrono::milliseconds by) { now_ += by; }
+
+ private:
+  mutable replikv::WallTime now_ = at_ms(start_ms);
+  mutable bool corrects_ = false;
+};
+
+TEST_CASE("Store: a key is not deleted when the clock is set back to before its expiry") {
+  CorrectedClock clock;
+  Strings store{replikv::Clock(clock)};
+  Role role(store);
+  store.set("k", "1", 10ms);
+  role.effects();
+  clock.advance(10ms);
+  clock.correct();
+  CHECK_FALSE(store.get("k"));
+  CHECK(role.effects() == "");
+  CHECK(store.get("k") == "1");
 }
 
 TEST_CASE("Store: expire_due deletes what is due, in as many steps as it takes") {

@@ -3,9 +3,13 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
+#include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <tests/store/helper.hpp>
+#include <type_traits>
 
 namespace {
 
@@ -112,6 +116,69 @@ TEST_CASE("Table: 2 000 keys of one hash are slow, and all there") {
     model[std::to_string(i)] = "again";
   }
   check_equal(store, model);
+}
+
+/// Keys that begin with '=' have hashes that differ in their lowest bits alone.
+struct HalfCollidingPolicy : SmallPolicy {
+  struct Hash {
+    std::uint64_t operator()(std::string_view key) const noexcept {
+      const std::uint64_t hash = replikv::DefaultPolicy::Hash{}(key);
+      return key.starts_with('=') ? std::uint64_t{5} << 60 | (hash & 0xff) : hash;
+    }
+  };
+};
+
+TEST_CASE("Table: a chain of segments that nothing could split is split once the table has grown") {
+  replikv::Store<std::string, std::string, HalfCollidingPolicy> store;
+  std::map<std::string, std::string> model;
+  const auto fill = [&](const std::string& prefix, int keys) {
+    for (int i = 0; i < keys; ++i) {
+      const std::string key = prefix + std::to_string(i);
+      store.set(key, key + "!", i % 3 == 0 ? replikv::Expiry(std::chrono::hours(1)) : replikv::Expiry());
+      model[key] = key + "!";
+    }
+  };
+  fill("=", 300);
+  fill("spread", 5000);
+  fill("=later", 100);
+  check_equal(store, model);
+  for (const auto& [key, value] : model) REQUIRE(store.get(key) == value);
+  for (int i = 0; i < 300; ++i) {
+    REQUIRE(store.erase("=" + std::to_string(i)).changed);
+    model.erase("=" + std::to_string(i));
+  }
+  check_equal(store, model);
+}
+
+TEST_CASE_TEMPLATE("Table: room made at once holds what it was made for, and more", Policy,
+                   replikv::DefaultPolicy, SmallPolicy, CollidingPolicy) {
+  const std::size_t keys = std::is_same_v<Policy, CollidingPolicy> ? 500 : 20'000;
+  for (const std::size_t expected : {keys / 4, keys, keys * 4}) {
+    CAPTURE(expected);
+    replikv::Store<std::string, std::string, Policy> store;
+    Database& database = database_of(store);
+    const auto load = database.begin_load();
+    load->reserve(expected * (std::is_same_v<Policy, replikv::DefaultPolicy> ? 20 : 1));
+    std::map<std::string, std::string> model;
+    for (std::size_t i = 0; i < keys; ++i) {
+      const std::string key = std::to_string(i);
+      REQUIRE(!load->insert(key, key + "!", never));
+      model[key] = key + "!";
+    }
+    load->reserve(10 * keys);  // it holds something by now, so this does nothing
+    REQUIRE(load->size() == keys);
+    {
+      const std::lock_guard lock(database);
+      database.adopt(*load);
+    }
+    check_equal(store, model);
+    CHECK(contents_of(database).size() == keys);
+    for (std::size_t i = 0; i < keys; i += 2) {
+      REQUIRE(store.erase(std::to_string(i)).changed);
+      model.erase(std::to_string(i));
+    }
+    check_equal(store, model);
+  }
 }
 
 TEST_CASE("Table: a scan meets every key that stays exactly once, while segments split under it") {

@@ -12,13 +12,13 @@ namespace {
 using namespace store_tests;
 using replikv::TimeToLive;
 
-struct Streamed {
+struct Recorded {
   ManualClock clock;
   Strings store{replikv::Clock(clock)};
   Role role{store};
 };
 
-TEST_CASE_FIXTURE(Streamed, "Transaction: reads its own writes, which nobody else sees until the end") {
+TEST_CASE_FIXTURE(Recorded, "Transaction: reads its own writes, which nobody else sees until the end") {
   store.set("a", "1");
   store.set("b", "2", 1s);
   role.effects();
@@ -46,7 +46,7 @@ TEST_CASE_FIXTURE(Streamed, "Transaction: reads its own writes, which nobody els
   CHECK(store.ttl("c") == TimeToLive{true, 5000ms});
 }
 
-TEST_CASE_FIXTURE(Streamed, "Transaction: one effect is not wrapped, none is not streamed") {
+TEST_CASE_FIXTURE(Recorded, "Transaction: one effect is not wrapped, none is not streamed") {
   CHECK(store.transaction([](auto& transaction) { transaction.set("k", "v"); }));
   CHECK(role.effects() == "SELECT 0; SET k v");
   CHECK_FALSE(store.transaction([](auto& transaction) { CHECK(transaction.contains("k")); }));
@@ -59,7 +59,7 @@ TEST_CASE_FIXTURE(Streamed, "Transaction: one effect is not wrapped, none is not
   CHECK(role.effects() == "");
 }
 
-TEST_CASE_FIXTURE(Streamed, "Transaction: expiries of keys that were there") {
+TEST_CASE_FIXTURE(Recorded, "Transaction: expiries of keys that were there") {
   store.set("a", "1");
   store.set("b", "2", 1s);
   store.set("c", "3");
@@ -77,7 +77,39 @@ TEST_CASE_FIXTURE(Streamed, "Transaction: expiries of keys that were there") {
   CHECK(store.size() == 2);
 }
 
-TEST_CASE_FIXTURE(Streamed, "Transaction: increment keeps the expiry") {
+TEST_CASE_FIXTURE(Recorded, "Transaction: a key whose expiry alone has changed keeps its value") {
+  store.set("n", "1");
+  role.effects();
+  store.transaction([](auto& transaction) {
+    CHECK(transaction.ttl("n") == TimeToLive{true, std::nullopt});
+    CHECK(transaction.expire("n", 5s));
+    CHECK(transaction.ttl("n") == TimeToLive{true, 5000ms});
+    CHECK(transaction.get("n") == "1");
+    CHECK(transaction.increment("n") == 2);
+    CHECK(transaction.ttl("none") == TimeToLive{});
+  });
+  CHECK(role.effects() == "SET n 2 PXAT 1005000");
+  CHECK(store.get("n") == "2");
+}
+
+TEST_CASE_FIXTURE(Recorded, "Transaction: a key that came and went leaves no effect beside those of others") {
+  store.set("stays", "1");
+  for (const bool first : {true, false}) {
+    CAPTURE(first);
+    role.effects();
+    const auto written = store.transaction([&](auto& transaction) {
+      if (first) transaction.set("gone", "1");
+      transaction.increment("stays");
+      if (!first) transaction.set("gone", "1");
+      CHECK(transaction.erase("gone"));
+    });
+    CHECK(written.changed);
+    CHECK(role.effects() == (first ? "SET stays 2" : "SET stays 3"));
+  }
+  CHECK(store.size() == 1);
+}
+
+TEST_CASE_FIXTURE(Recorded, "Transaction: increment keeps the expiry") {
   store.set("n", "5", 1s);
   role.effects();
   store.transaction([](auto& transaction) { transaction.increment("n"); });
@@ -85,7 +117,7 @@ TEST_CASE_FIXTURE(Streamed, "Transaction: increment keeps the expiry") {
   CHECK(store.ttl("n") == TimeToLive{true, 1000ms});
 }
 
-TEST_CASE_FIXTURE(Streamed, "Transaction: if its function throws, nothing happens") {
+TEST_CASE_FIXTURE(Recorded, "Transaction: if its function throws, nothing happens") {
   store.set("k", "x");
   role.effects();
   const auto fails = [](auto& transaction) {
@@ -104,7 +136,7 @@ TEST_CASE_FIXTURE(Streamed, "Transaction: if its function throws, nothing happen
   CHECK(role.effects() == "");
 }
 
-TEST_CASE_FIXTURE(Streamed, "Transaction: with declared keys, touching another is an error") {
+TEST_CASE_FIXTURE(Recorded, "Transaction: with declared keys, touching another is an error") {
   store.set("a", "1");
   store.set("b", "1");
   role.effects();
@@ -124,6 +156,26 @@ TEST_CASE_FIXTURE(Streamed, "Transaction: with declared keys, touching another i
       replikv::Error);
   CHECK(store.get("a") == "0");
   CHECK(role.effects() == "");
+}
+
+TEST_CASE("Transaction: keys of one hash are told apart, declared or written") {
+  replikv::Store<std::string, std::string, CollidingPolicy> store;
+  store.set_many({{"aaa", "1"}, {"bbb", "2"}, {"ccc", "3"}});
+  CHECK(store.transaction({"aaa", "bbb", "new"}, [](auto& transaction) {
+    transaction.set("new", "4");
+    transaction.increment("bbb", 10);
+    transaction.increment("aaa", 10);
+    CHECK(transaction.get("bbb") == "12");
+    CHECK(transaction.get("new") == "4");
+  }));
+  std::error_code error;
+  store.transaction(
+      {"aaa", "bbb"}, [](auto& transaction) { transaction.erase("ccc"); }, error);
+  CHECK(error == Errc::not_declared);
+  CHECK(store.get("aaa") == "11");
+  CHECK(store.get("bbb") == "12");
+  CHECK(store.get("ccc") == "3");
+  CHECK(store.get("new") == "4");
 }
 
 TEST_CASE("Transaction: many keys over all shards, new ones and old ones") {

@@ -8,45 +8,15 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <cstdlib>
-#include <malloc.h>
 #include <new>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tests/failing_allocation.hpp>
 #include <thread>
 #include <vector>
 
-// Every allocation of this program is counted, so that tests can see which blocks are still held, and
-// can be made to fail.
-namespace {
-
-std::atomic<std::size_t> allocated_bytes{0};
-thread_local int allocations_until_failure = -1;  // below zero: memory never ends
-
-void* allocate(std::size_t size) {
-  if (allocations_until_failure == 0) throw std::bad_alloc();
-  if (allocations_until_failure > 0) --allocations_until_failure;
-  void* memory = std::malloc(size);
-  if (memory == nullptr) throw std::bad_alloc();
-  allocated_bytes += malloc_usable_size(memory);
-  return memory;
-}
-
-void release(void* memory) noexcept {
-  if (memory != nullptr) allocated_bytes -= malloc_usable_size(memory);
-  std::free(memory);
-}
-
-}  // namespace
-
-void* operator new(std::size_t size) { return allocate(size); }
-void* operator new[](std::size_t size) { return allocate(size); }
-void operator delete(void* memory) noexcept { release(memory); }
-void operator delete(void* memory, std::size_t) noexcept { release(memory); }
-void operator delete[](void* memory) noexcept { release(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { release(memory); }
-
+using failing_allocation::live_bytes;
 using replikv::as_bytes;
 using replikv::as_text;
 using replikv::CommandStream;
@@ -379,16 +349,16 @@ TEST_CASE("CommandStream: trimming keeps at least the backlog's size and at most
 
 TEST_CASE("CommandStream: the backlog can be shrunk and grown while it is in use") {
   CommandStream stream{some_id, 4 * mebibyte};
-  const std::size_t before = allocated_bytes;
+  const std::size_t before = live_bytes;
   for (int i = 0; i < 4'000; ++i) append_bytes(stream, 1'000);
   CHECK(stream.history().backlog_first_byte == 1);
-  CHECK(allocated_bytes - before >= 3'900'000);
+  CHECK(live_bytes - before >= 3'900'000);
   stream.set_backlog_bytes_max(100'000);
   const History shrunk = stream.history();
   CHECK(shrunk.backlog_bytes_max == 100'000);
   CHECK(shrunk.backlog_bytes >= 100'000);
   CHECK(shrunk.backlog_bytes <= 100'000 + replikv::detail::Block::capacity_max);
-  CHECK(allocated_bytes - before < 1'000'000);
+  CHECK(live_bytes - before < 1'000'000);
 
   stream.set_backlog_bytes_max(2 * mebibyte);
   CHECK(stream.history().backlog_first_byte == shrunk.backlog_first_byte);
@@ -402,9 +372,9 @@ TEST_CASE("CommandStream: a cursor pins what it has not read, and letting go of 
   CommandStream stream{some_id, 10'000};
   append_bytes(stream, 1'000);
   std::optional<StreamCursor> cursor = cursor_at(stream, 1);
-  const std::size_t before = allocated_bytes;
+  const std::size_t before = live_bytes;
   for (int i = 0; i < 5'000; ++i) append_bytes(stream, 1'000);
-  CHECK(allocated_bytes - before >= 4'900'000);
+  CHECK(live_bytes - before >= 4'900'000);
   CHECK(stream.history().backlog_first_byte > 4'000'000);  // the window does not grow with it
   CHECK(refusal(stream, some_id, 1));
 
@@ -414,7 +384,7 @@ TEST_CASE("CommandStream: a cursor pins what it has not read, and letting go of 
     while (!read_on(stream, *cursor, 100'000).empty()) {
     }
   }
-  CHECK(allocated_bytes - before < 1'500'000);
+  CHECK(live_bytes - before < 1'500'000);
 }
 
 TEST_CASE("CommandStream: bytes handed out stay valid after the stream has let go of them") {
@@ -436,25 +406,25 @@ TEST_CASE("CommandStream: bytes handed out stay valid after the stream has let g
 TEST_CASE("CommandStream: many readers share one copy of the bytes") {
   CommandStream stream{some_id, 2 * mebibyte};
   for (int i = 0; i < 1'000; ++i) append_bytes(stream, 1'000);
-  const std::size_t before = allocated_bytes;
+  const std::size_t before = live_bytes;
   std::vector<StreamCursor> cursors;
   std::vector<SharedBytes> out;
   for (int i = 0; i < 100; ++i) {
     cursors.push_back(cursor_at(stream, 1));
     CHECK(stream.read(cursors.back(), mebibyte, out) > 1'000'000);
   }
-  CHECK(allocated_bytes - before < 200'000);
+  CHECK(live_bytes - before < 200'000);
 }
 
 TEST_CASE("CommandStream: a long history is let go all at once") {
   CommandStream stream{some_id, std::uint64_t{1} << 40};
   StreamCursor pinned = stream.cursor_at_end();
   for (int i = 0; i < 100; ++i) append_bytes(stream, 600'000);
-  const std::size_t before = allocated_bytes;
+  const std::size_t before = live_bytes;
   SUBCASE("by a smaller backlog") { stream.set_backlog_bytes_max(0); }
   SUBCASE("by a new history") { stream.restart(other_id, Offset{0}, 0); }
   pinned = {};
-  CHECK(allocated_bytes + 59'000'000 < before);
+  CHECK(live_bytes + 59'000'000 < before);
 }
 
 namespace {
@@ -463,19 +433,19 @@ namespace {
 // succeeds; `check` looks at each stream after a failure.
 template <class Change, class Check>
 void fail_each_allocation(Change change, Check check) {
-  for (int allocations = 0;; ++allocations) {
+  for (std::size_t allocations = 0;; ++allocations) {
     CAPTURE(allocations);
     REQUIRE(allocations < 1'000);
     CommandStream stream{some_id, 16 * mebibyte};
     append(stream, 0, {"SET", "before", "v"});
     bool failed = false;
-    allocations_until_failure = allocations;
+    failing_allocation::fail_after(allocations);
     try {
       change(stream);
     } catch (const std::bad_alloc&) {
       failed = true;
     }
-    allocations_until_failure = -1;
+    failing_allocation::stop();
     if (!failed) return;
     check(stream);
   }
@@ -614,7 +584,7 @@ TEST_CASE("CommandStream: writers and readers in many threads agree on one strea
 
 TEST_CASE("CommandStream: cursors let go in one thread and trimming in another free every block once") {
   CommandStream stream{some_id, 20'000};
-  const std::size_t before = allocated_bytes;
+  const std::size_t before = live_bytes;
   std::atomic<bool> done{false};
   std::vector<std::thread> readers;
   for (int reader = 0; reader < 3; ++reader) {
@@ -633,7 +603,7 @@ TEST_CASE("CommandStream: cursors let go in one thread and trimming in another f
   for (int i = 0; i < 20'000; ++i) append_bytes(stream, 3'000);
   done = true;
   for (auto& thread : readers) thread.join();
-  CHECK(allocated_bytes - before < 4'000'000);
+  CHECK(live_bytes - before < 4'000'000);
 }
 
 // --- Waking ----------------------------------------------------------------------------------------

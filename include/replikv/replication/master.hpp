@@ -85,6 +85,7 @@ class ReplicationMaster {
 
  private:
   friend class ReplicationReplica;
+  friend struct detail::RoleAccess;
   explicit ReplicationMaster(detail::NodeHandle node) noexcept : node_(std::move(node)) {}
 
   detail::NodeHandle node_;

@@ -90,10 +90,10 @@ class MasterSession {
 
   /// Fails the session from outside: the output limit, the owner's shutdown.
   void fail(Errc code, std::string detail) { fail(Failure{code, std::move(detail)}); }
-  void fail(Failure why) {
+  void fail(Failure why) noexcept {
     if (state_ == State::failed) return;
     // A peer in its handshake is still told why; half a snapshot or stream is worth nothing.
-    if (state_ != State::handshake) outbox_ = {};
+    if (state_ != State::handshake) outbox_.clear();
     state_ = State::failed;
     failure_ = std::move(why);
   }

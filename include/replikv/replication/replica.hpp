@@ -105,6 +105,7 @@ class ReplicationReplica {
 
  private:
   friend class ReplicationMaster;
+  friend struct detail::RoleAccess;
   explicit ReplicationReplica(detail::NodeHandle node) noexcept : node_(std::move(node)) {}
 
   detail::NodeHandle node_;

@@ -116,7 +116,7 @@ class ReplicaSession {
   }
 
   void fail(Errc code, std::string detail) { fail(Failure{code, std::move(detail)}); }
-  void fail(Failure failure) {
+  void fail(Failure failure) noexcept {
     if (state_ == State::failed) return;
     state_ = State::failed;
     failure_ = std::move(failure);

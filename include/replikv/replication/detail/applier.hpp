@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -24,6 +25,8 @@ namespace replikv::inline v0_1::detail {
 
 /// Folds a master's stream into the stores and the stream of a replica.
 ///
+/// Errors         std::bad_alloc: nothing was changed, and the same may come again. `Errc::diverged`: part
+///                of it may have been, and only a full resync puts that right
 /// Thread safety  one caller at a time
 class Applier {
  public:
@@ -42,10 +45,9 @@ class Applier {
     if (!in_transaction_) [[likely]] {
       if (is(command[0], "multi")) return begin_transaction(raw);
       if (auto failure = judge(effects_.apply(command, Locks::take))) return failure;
-      stream_.append_verbatim(raw, effects_.database());
-      return std::nullopt;
+      return pass_on(raw);
     }
-    transaction_.append(as_text(raw));
+    transaction_.append(as_text(raw));  // may throw: before anything was changed
     if (transaction_.size() > options_.command_bytes_max) {
       return Failure{Errc::protocol_error,
                      "a transaction of more than " + std::to_string(options_.command_bytes_max) + " bytes"};
@@ -76,6 +78,17 @@ class Applier {
     in_transaction_ = false;
     {
       const LockedDatabases locked(databases_);
+      if (auto failure = apply_transaction()) return failure;
+      if (auto failure = pass_on(as_bytes(transaction_))) return failure;
+    }
+    if (transaction_.capacity() > retained_capacity_max) transaction_ = {};
+    transaction_.clear();
+    return std::nullopt;
+  }
+
+  std::optional<Failure> apply_transaction() {
+    bool has_applied = false;
+    try {
       resp::CommandParser parser;
       for (Bytes rest = as_bytes(transaction_); !rest.empty();) {
         const auto parsed = parser.parse(rest);
@@ -84,22 +97,43 @@ class Applier {
         const auto command = parser.arguments();
         if (command.empty() || is(command[0], "multi") || is(command[0], "exec")) continue;
         if (auto failure = judge(effects_.apply(command, Locks::held))) return failure;
+        has_applied = true;
       }
-      stream_.append_verbatim(as_bytes(transaction_), effects_.database());
+      return std::nullopt;
+    } catch (const std::bad_alloc&) {
+      if (!has_applied) throw;
+      return described(Errc::diverged, {commands::Reason::out_of_memory, "EXEC"});
     }
-    if (transaction_.capacity() > retained_capacity_max) transaction_ = {};
-    transaction_.clear();
-    return std::nullopt;
   }
 
-  std::optional<Failure> judge(Effects::Result result) {
+  std::optional<Failure> judge(const Effects::Result& result) {
     using Outcome = Effects::Outcome;
     if (result.outcome == Outcome::applied || result.outcome == Outcome::ignored) [[likely]]
       return std::nullopt;
-    if (result.outcome == Outcome::diverged) return Failure{Errc::diverged, std::move(result.why)};
+    if (result.outcome == Outcome::put_off) throw std::bad_alloc();
+    if (result.outcome == Outcome::diverged) return described(Errc::diverged, result.why);
     ++unmirrored_;
     if (options_.unmirrored == Unmirrored::count) return std::nullopt;
-    return Failure{Errc::not_mirrored, std::move(result.why)};
+    return described(Errc::not_mirrored, result.why);
+  }
+
+  // The stores hold it already, and must not have it again.
+  std::optional<Failure> pass_on(Bytes raw) {
+    try {
+      stream_.append_verbatim(raw, effects_.database());
+      return std::nullopt;
+    } catch (const std::bad_alloc&) {
+      return described(Errc::diverged, {commands::Reason::out_of_memory, "stream"});
+    }
+  }
+
+  // With its particulars, if there is memory for them.
+  static Failure described(Errc code, const commands::Why& why) noexcept {
+    try {
+      return {code, why.text()};
+    } catch (const std::bad_alloc&) {
+      return {code, {}};
+    }
   }
 
   static constexpr std::size_t retained_capacity_max = std::size_t{1} << 20;

@@ -25,7 +25,7 @@ namespace replikv::inline v0_1::detail {
 /// database here can hold is absent here, never out of date.
 ///
 /// Errors         in the result; never throws, whatever the bytes. A command that diverged changed nothing,
-///                unless memory ran out or a Codec threw in the middle of it
+///                unless a Codec threw in the middle of it, or memory ran out, which only SET survives
 /// Thread safety  one caller at a time; others may read the databases, and see several keys changed by one
 ///                command change together. A writable replica's own write to a key that a command changes
 ///                from its old value (APPEND, INCR) at the same moment may be lost
@@ -60,13 +60,13 @@ class Effects {
  private:
   commands::Verdict dispatch(resp::Arguments command, Locks locks) noexcept {
     commands::Call call{databases_, selected_, clock_, command, locks};
+    const bool is_set =
+        command.size() >= 3 && selected_ < databases_.size() && commands::is_word(command[0], "SET");
     try {
-      if (command.size() >= 3 && selected_ < databases_.size() && commands::is_word(command[0], "SET")) {
-        return set(call);
-      }
-      return look_up(call);
+      return is_set ? set(call) : look_up(call);
     } catch (const std::bad_alloc&) {
-      return commands::diverged(commands::Reason::out_of_memory);
+      const auto outcome = is_set ? Outcome::put_off : Outcome::diverged;
+      return {outcome, commands::Reason::out_of_memory};
     } catch (...) {  // a Codec that throws instead of refusing
       return commands::diverged(commands::Reason::refused);
     }

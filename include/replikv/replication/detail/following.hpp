@@ -58,22 +58,23 @@ class Following final : public ReplicaSession::Handler {
   Following(NodeCore& core, Serving& serving)
       : core_(core), serving_(serving), applier_(core.databases, *core.stream, core.options) {}
 
-  /// Leaves the present master, if there is one, and connects to another until told otherwise.
+  /// Leaves the present master, if there is one, and connects to another until told otherwise. Without
+  /// memory nothing has changed.
   void follow(const std::weak_ptr<NodeCore>& node, std::shared_ptr<TransportEngine> engine,
               std::string address) {
-    stop();
     node_ = node;
+    Step first = connecting(*engine, address);
+    stop();
     engine_ = std::move(engine);
     address_ = std::move(address);
     down_since_.reset();
     failures_ = 0;
-    connect();
+    go_on_with(std::move(first));
   }
 
-  void stop() {
+  void stop() noexcept {
     if (link_) end_link(Failure{Errc::unfollowed, {}});
-    core_.discarded.push_back(std::move(connecting_));
-    core_.discarded.push_back(std::move(retry_));
+    go_on_with({});
     engine_ = nullptr;
     address_.clear();
   }
@@ -81,14 +82,23 @@ class Following final : public ReplicaSession::Handler {
   [[nodiscard]] bool is_following() const noexcept { return engine_ != nullptr; }
 
   /// From now on the node's own history is worth asking for: it was a master.
-  void keep_history() { has_history_ = true; }
+  void keep_history() noexcept { has_history_ = true; }
+
+  /// The stores hold what the stream's id and offset say.
+  [[nodiscard]] bool has_history() const noexcept { return has_history_; }
+
+  /// Goes on with what found no memory.
+  void mend() {
+    if (engine_ && !link_ && step_.ticket == 0) connect();
+  }
 
   /// Brings the link up to date: sends, checks the session's state and its timer. In its context.
   void attend(MasterLink& link) {
     if (!link.open) return;
     std::vector<SharedBytes> buffers;
     if (link.session.collect(Link::window_bytes, buffers) > 0) link.link->send(buffers);
-    if (link.session.state() == ReplicaSession::State::failed) return lost(link, link.session.failure());
+    if (link.session.state() == ReplicaSession::State::failed)
+      return lost(link, Failure(link.session.failure()));
     link.arm();
   }
 
@@ -98,9 +108,9 @@ class Following final : public ReplicaSession::Handler {
     attend(link);
   }
 
-  void lost(MasterLink&, Failure why) {
+  void lost(MasterLink&, const Failure& why) noexcept {
     const bool was_streaming = core_.master_link_up;
-    end_link(std::move(why));
+    end_link(why);
     // The first attempt after a working link comes at once; a cut is more often a moment than an outage.
     if (was_streaming) failures_ = 0;
     retry_after(was_streaming ? Duration{} : back_off());
@@ -119,9 +129,9 @@ class Following final : public ReplicaSession::Handler {
     const auto seconds = [now](TimePoint since) {
       return std::chrono::floor<std::chrono::seconds>(now - since);
     };
-    master.state = link_         ? link_->session.link_state()
-                   : connecting_ ? MasterLinkState::connecting
-                                 : MasterLinkState::connect;
+    master.state = link_           ? link_->session.link_state()
+                   : step_.attempt ? MasterLinkState::connecting
+                                   : MasterLinkState::connect;
     if (link_) {
       master.last_io_ago = seconds(link_->session.last_heard());
       master.received =
@@ -136,8 +146,9 @@ class Following final : public ReplicaSession::Handler {
   std::optional<Failure> on_full_resync(const ReplicationId& id, Offset offset) override {
     load_ = std::make_shared<SnapshotLoad>(core_.databases, core_.options.unmirrored, id, offset);
     next_progress_ = engine_->now() + progress_period;
-    core_.log(LogLevel::notice, "Full resync from master: " + id.text() + ":" + std::to_string(offset.bytes));
-    core_.report(FullResyncStarted{LinkSide::to_master, address_, id, offset, {}});
+    core_.log(LogLevel::notice,
+              [&] { return "Full resync from master: " + id.text() + ":" + std::to_string(offset.bytes); });
+    core_.report([&] { return FullResyncStarted{LinkSide::to_master, address_, id, offset, {}}; });
     return std::nullopt;
   }
 
@@ -153,8 +164,9 @@ class Following final : public ReplicaSession::Handler {
     // Readers see the old data whole until here, and the new data whole from here on.
     {
       const LockedDatabases locked(core_.databases);
+      core_.stream->restart(load_->id(), load_->offset(),
+                            load_->stream_database());  // the last that may throw
       load_->adopt_into(core_.databases);
-      core_.stream->restart(load_->id(), load_->offset(), load_->stream_database());
     }
     applier_.begin(load_->stream_database());
     serving_.close_links("this node's data was replaced by a full resync");
@@ -162,9 +174,11 @@ class Following final : public ReplicaSession::Handler {
     ++full_resyncs_;
     has_history_ = true;
     in_step();
-    core_.report(FullResyncDone{LinkSide::to_master, address_, load_->offset(), load_->keys()});
-    core_.report(LinkUp{LinkSide::to_master, address_});
-    core_.discarded.push_back(std::move(load_));
+    core_.report([&] {
+      return FullResyncDone{LinkSide::to_master, address_, load_->offset(), load_->keys()};
+    });
+    core_.report([&] { return LinkUp{LinkSide::to_master, address_}; });
+    core_.discard(std::move(load_));
     return std::nullopt;
   }
 
@@ -177,10 +191,13 @@ class Following final : public ReplicaSession::Handler {
     applier_.begin(core_.stream->database());
     ++partial_resyncs_;
     in_step();
-    core_.log(LogLevel::notice,
-              "Successful partial resynchronization with master at " + std::to_string(held.offset.bytes));
-    core_.report(PartialResync{LinkSide::to_master, address_, id.value_or(held.id), held.offset});
-    core_.report(LinkUp{LinkSide::to_master, address_});
+    core_.log(LogLevel::notice, [&] {
+      return "Successful partial resynchronization with master at " + std::to_string(held.offset.bytes);
+    });
+    core_.report([&] {
+      return PartialResync{LinkSide::to_master, address_, id.value_or(held.id), held.offset};
+    });
+    core_.report([&] { return LinkUp{LinkSide::to_master, address_}; });
     return std::nullopt;
   }
 
@@ -190,7 +207,7 @@ class Following final : public ReplicaSession::Handler {
     auto failure = applier_.apply(command, raw);
     if (failure && failure->code == Errc::diverged) {
       has_history_ = false;  // only a full resync puts this right
-      core_.report(Diverged{core_.stream->end(), failure->detail});
+      core_.report([&] { return Diverged{core_.stream->end(), failure->detail}; });
     }
     return failure;
   }
@@ -208,64 +225,100 @@ class Following final : public ReplicaSession::Handler {
 
   // --- The link -------------------------------------------------------------------------------------
 
-  void connect() {
-    auto done = [this, node = node_, attempt = ++attempts_](std::error_code error,
-                                                            std::shared_ptr<Link> link) {
+  // What there is on the way to a link, one step at a time: an attempt and its time limit, or a pause.
+  struct Step {
+    std::uint64_t ticket = 0;  // 0: none; what has another one comes too late
+    std::shared_ptr<Registration> attempt;
+    std::shared_ptr<Registration> timer;
+  };
+
+  void go_on_with(Step next) noexcept {
+    core_.discard(std::move(step_.attempt));
+    core_.discard(std::move(step_.timer));
+    step_ = std::move(next);
+  }
+
+  [[nodiscard]] Step connecting(TransportEngine& engine, std::string_view address) {
+    Step step{++tickets_, nullptr, nullptr};
+    step.attempt = engine.connect(address, [this, node = node_, ticket = step.ticket](
+                                               std::error_code error, std::shared_ptr<Link> link) {
       const auto core = node.lock();
       if (!core) return;
       const Turn turn(*core);
-      if (core->closed || !connecting_ || attempt != attempts_) return link ? link->close() : void();
-      core->discarded.push_back(std::move(connecting_));
-      error ? failed_to_connect(error) : connected(std::move(link));
-    };
-    connecting_ = engine_->connect(address_, std::move(done));
-    timeout_connect();
+      if (core->closed || ticket != step_.ticket) return link ? link->close() : void();
+      go_on_with({});
+      error ? failed_to_connect(Failure{error, {}}) : connected(std::move(link));
+    });
+    // A network that says nothing must not hold us for ever.
+    step.timer = at(engine, core_.options.timeout, step.ticket, [this] {
+      failed_to_connect(Failure{Errc::link_timeout, {}});
+    });
+    return step;
   }
 
-  // A network that says nothing must not hold us for ever.
-  void timeout_connect() {
-    retry_ = engine_->at(engine_->now() + core_.options.timeout, guarded([this] {
-                           if (!connecting_) return;
-                           core_.discarded.push_back(std::move(connecting_));
-                           failed_to_connect(Errc::link_timeout);
-                         }));
+  [[nodiscard]] Step pausing(Duration delay) {
+    Step step{++tickets_, nullptr, nullptr};
+    step.timer = at(*engine_, delay, step.ticket, [this] { connect(); });
+    return step;
   }
 
-  void failed_to_connect(std::error_code error) {
-    report_down(Failure{error, {}});
+  template <class Action>
+  [[nodiscard]] std::shared_ptr<Registration> at(TransportEngine& engine, Duration delay,
+                                                 std::uint64_t ticket, Action action) {
+    return engine.at(engine.now() + delay, [this, node = node_, ticket, action] {
+      const auto core = node.lock();
+      if (!core) return;
+      const Turn turn(*core);
+      if (core->closed || ticket != step_.ticket) return;
+      go_on_with({});
+      action();
+    });
+  }
+
+  void connect() {
+    if (!core_.attempt([this] { go_on_with(connecting(*engine_, address_)); })) {
+      failed_to_connect(NodeCore::out_of_memory());
+    }
+  }
+
+  void failed_to_connect(const Failure& why) {
+    report_down(why);
     retry_after(back_off());
   }
 
   void connected(std::shared_ptr<Link> link) {
-    core_.discarded.push_back(std::move(retry_));
-    std::optional<SyncPosition> position;
-    if (has_history_) {
-      const Token held = core_.stream->position();
-      position = SyncPosition{held.id, held.offset};
-    }
-    link_ = std::make_shared<MasterLink>(node_, *this, engine_, std::move(link), position,
-                                         serving_.listening_port());
-    link_->link->start(link_);
-    attend(*link_);
+    const bool done = core_.attempt([&] {
+      std::optional<SyncPosition> position;
+      if (has_history_) {
+        const Token held = core_.stream->position();
+        position = SyncPosition{held.id, held.offset};
+      }
+      link_ = std::make_shared<MasterLink>(node_, *this, engine_, std::move(link), position,
+                                           serving_.listening_port());
+      link_->link->start(link_);
+      attend(*link_);
+    });
+    if (done) return;
+    link_ ? lost(*link_, NodeCore::out_of_memory()) : failed_to_connect(NodeCore::out_of_memory());
   }
 
-  void end_link(Failure why) {
+  void end_link(const Failure& why) noexcept {
     link_->open = false;
     link_->link->close();
-    core_.discarded.push_back(std::move(link_));
-    if (load_) core_.discarded.push_back(std::move(load_));
+    core_.discard(std::move(link_));
+    core_.discard(std::move(load_));
     if (std::exchange(core_.master_link_up, false)) down_since_ = engine_->now();
-    report_down(std::move(why));
+    report_down(why);
   }
 
-  void in_step() {
+  void in_step() noexcept {
     failures_ = 0;
     core_.master_link_up = true;
   }
 
-  void report_down(Failure why) {
-    core_.log(LogLevel::warning, "Link to master " + address_ + " is down: " + why.message());
-    core_.report(LinkDown{LinkSide::to_master, address_, std::move(why)});
+  void report_down(const Failure& why) noexcept {
+    core_.log(LogLevel::warning, [&] { return "Link to master " + address_ + " is down: " + why.message(); });
+    core_.report([&] { return LinkDown{LinkSide::to_master, address_, why}; });
   }
 
   Duration back_off() {
@@ -278,24 +331,16 @@ class Following final : public ReplicaSession::Handler {
   }
 
   void retry_after(Duration delay) {
-    retry_ = engine_->at(engine_->now() + delay, guarded([this] { connect(); }));
-  }
-
-  template <class Action>
-  std::function<void()> guarded(Action action) {
-    return [this, node = node_, action, generation = ++timer_generation_] {
-      const auto core = node.lock();
-      if (!core) return;
-      const Turn turn(*core);
-      if (!core->closed && engine_ && generation == timer_generation_) action();
-    };
+    core_.attempt([&] { go_on_with(pausing(delay)); });
   }
 
   // --- Loading --------------------------------------------------------------------------------------
 
   void report_progress() {
     const SyncProgress progress = link_->session.sync_progress(engine_->now());
-    core_.report(FullResyncProgress{progress.bytes, progress.bytes_total.value_or(0), load_->keys()});
+    core_.report([&] {
+      return FullResyncProgress{progress.bytes, progress.bytes_total.value_or(0), load_->keys()};
+    });
     next_progress_ = engine_->now() + progress_period;
   }
 
@@ -305,7 +350,7 @@ class Following final : public ReplicaSession::Handler {
     for (const Database* database : core_.databases) held += database->size();
     const double least = static_cast<double>(held) * core_.options.keep_at_least;
     if (static_cast<double>(load_->keys()) >= least) return std::nullopt;
-    core_.report(SnapshotRefused{held, load_->keys()});
+    core_.report([&] { return SnapshotRefused{held, load_->keys()}; });
     return Failure{Errc::snapshot_refused,
                    "holds " + std::to_string(held) + " keys, was offered " + std::to_string(load_->keys())};
   }
@@ -325,10 +370,8 @@ class Following final : public ReplicaSession::Handler {
   std::weak_ptr<NodeCore> node_;
   std::shared_ptr<TransportEngine> engine_;  // null: follows nobody
   std::string address_;
-  std::shared_ptr<Registration> connecting_;
-  std::shared_ptr<Registration> retry_;
-  std::uint64_t attempts_ = 0;          // to connect; an answer to an earlier one comes too late
-  std::uint64_t timer_generation_ = 0;  // likewise
+  Step step_;
+  std::uint64_t tickets_ = 0;  // given out
   std::shared_ptr<MasterLink> link_;
   unsigned failures_ = 0;
   std::optional<TimePoint> down_since_;
@@ -359,7 +402,8 @@ void MasterLink::in_turn(Action&& action) {
   const auto node = node_.lock();
   if (!node) return;
   const Turn turn(*node);
-  if (open && !node->closed) action();
+  if (!open || node->closed) return;
+  if (!node->attempt(action) && open) following_.lost(*this, NodeCore::out_of_memory());
 }
 
 inline void MasterLink::on_bytes(Bytes bytes) {

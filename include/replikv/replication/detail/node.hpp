@@ -29,9 +29,13 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
                                       std::error_code& error) {
     check(options);
     auto node = std::make_shared<Node>(std::move(stores), std::move(options), role);
+    std::vector<std::shared_ptr<const Attachment>> attachments;
     for (std::size_t i = 0; i < node->databases.size(); ++i) {
-      error = node->databases[i]->attach(std::make_shared<const Attachment>(
+      attachments.push_back(std::make_shared<const Attachment>(
           Attachment{node->stream, node->gate, static_cast<std::uint32_t>(i)}));
+    }
+    for (std::size_t i = 0; i < node->databases.size(); ++i) {
+      error = node->databases[i]->attach(std::move(attachments[i]));
       if (!error) continue;
       while (i-- > 0) node->databases[i]->detach();
       return nullptr;
@@ -47,7 +51,7 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
 
   /// Ends the role: closes all links, frees the stores, lets waiting calls return. When it returns no
   /// observer runs any more (unless it was called from one).
-  void close() {
+  void close() noexcept {
     {
       const Turn turn(*this);
       if (closed) return;
@@ -55,7 +59,8 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
       following_.stop();
       serving_.stop_listening();
       serving_.close_links("the node was shut down");
-      discarded.push_back(std::move(cron_));
+      discard(std::move(heartbeat_));
+      discard(std::move(spare_heartbeat_));
       finish_waits();
       changed.notify_all();
     }
@@ -71,15 +76,17 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
                      std::error_code& error) {
     const Turn turn(*this);
     std::string bound;
+    auto ready = ready_to_use(engine);
     serving_.listen(weak_from_this(), engine, address, bound, error);
-    if (!error) use(std::move(engine));
+    if (!error) use(std::move(engine), std::move(ready));
     return bound;
   }
 
   void follow(std::shared_ptr<TransportEngine> engine, std::string_view address) {
     const Turn turn(*this);
-    use(engine);
-    following_.follow(weak_from_this(), std::move(engine), std::string(address));
+    auto ready = ready_to_use(engine);
+    following_.follow(weak_from_this(), engine, std::string(address));
+    use(std::move(engine), std::move(ready));
   }
 
   void unfollow() {
@@ -91,14 +98,14 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
 
   void promote() {
     const Turn turn(*this);
+    take_new_id();
     following_.stop();
     role = Role::master;
-    take_new_id();
     serving_.close_links("this node was promoted; the history goes on under a new id");
     serving_.update_gate();
     const Token now = stream->position();
-    log(LogLevel::notice, "Promoted to master; new replication id is " + now.id.text());
-    report(Promoted{now.id, now.offset});
+    log(LogLevel::notice, [&] { return "Promoted to master; new replication id is " + now.id.text(); });
+    report([&] { return Promoted{now.id, now.offset}; });
   }
 
   void demote() {
@@ -111,7 +118,7 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     following_.keep_history();
     serving_.close_links("this node became a replica");
     const Token now = stream->position();
-    report(Demoted{now.id, now.offset});
+    report([&] { return Demoted{now.id, now.offset}; });
   }
 
   // --- Waiting --------------------------------------------------------------------------------------
@@ -144,8 +151,10 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
                 std::function<void(std::error_code)> done) {
     const Turn turn(*this);
     const TimePoint deadline = home_ ? home_->now() + timeout : TimePoint::max();
-    waits_.push_back({token, deadline, std::move(done)});
-    finish_waits();
+    auto outcome = std::make_shared<std::error_code>();
+    Calls call;
+    call.push_back([outcome, called = std::move(done)] { called(*outcome); });
+    waits_.push_back({token, deadline, std::move(outcome), std::move(call)});
   }
 
   // --- State ----------------------------------------------------------------------------------------
@@ -169,26 +178,47 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
   struct PendingWait {
     Token token;
     TimePoint deadline;
-    std::function<void(std::error_code)> done;
+    std::shared_ptr<std::error_code> outcome;  // what the call is told
+    Calls call;                                // made ahead: calling it takes no memory
   };
 
   static constexpr std::chrono::milliseconds busy_period{100};
   static constexpr std::chrono::milliseconds idle_period{1'000};
   static constexpr std::chrono::milliseconds expiry_budget{1};
+  static constexpr std::chrono::seconds spare_ahead{30};
 
-  void before_end_of_turn() override { finish_waits(); }
+  void before_end_of_turn() noexcept override {
+    finish_waits();
+    if (home_ && !heartbeat_ && !closed) schedule_heartbeat();  // there was no memory for it
+  }
+
+  // What it takes memory for to use an engine, made before anything else has changed.
+  struct Ready {
+    std::shared_ptr<const Engines> engines;
+    std::shared_ptr<Registration> heartbeat;
+    std::shared_ptr<Registration> spare_heartbeat;
+  };
+
+  [[nodiscard]] Ready ready_to_use(const std::shared_ptr<TransportEngine>& engine) {
+    Ready ready;
+    auto all = *engines;
+    if (std::find(all.begin(), all.end(), engine) == all.end()) all.push_back(engine);
+    ready.engines = std::make_shared<const Engines>(std::move(all));
+    if (home_) return ready;
+    ready.heartbeat = beat_at(*engine, engine->now() + period());
+    ready.spare_heartbeat = beat_at(*engine, engine->now() + spare_ahead);
+    return ready;
+  }
 
   // The first engine used gives the node its own time: heartbeats, expiry, waits.
-  void use(std::shared_ptr<TransportEngine> engine) {
-    if (std::find(engines->begin(), engines->end(), engine) == engines->end()) {
-      auto more = *engines;
-      more.push_back(engine);
-      engines = std::make_shared<const Engines>(std::move(more));
-    }
+  void use(std::shared_ptr<TransportEngine> engine, Ready ready) noexcept {
+    engines = std::move(ready.engines);
     if (home_) return;
     home_ = std::move(engine);
     next_ping_ = home_->now() + options.ping_period;
-    schedule_cron();
+    heartbeat_ = std::move(ready.heartbeat);
+    spare_heartbeat_ = std::move(ready.spare_heartbeat);
+    spare_at_ = home_->now() + spare_ahead;
   }
 
   std::shared_ptr<const Engines> engines_in_use() {
@@ -196,42 +226,67 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     return engines;
   }
 
+  // A history that the stores do not hold is not continued: who has it needs a full resync.
   void take_new_id() {
     const LockedDatabases instant(databases);
-    stream->continue_as(ReplicationId::random(random));
+    const auto id = ReplicationId::random(random);
+    if (following_.has_history()) {
+      stream->continue_as(id);
+    } else {
+      stream->restart(id, stream->end(), CommandStream::no_database);
+    }
     stream->forget_database();
   }
 
   // --- What happens from time to time ---------------------------------------------------------------
 
-  void schedule_cron() {
+  [[nodiscard]] Duration period() const {
     const bool busy =
         !waits_.empty() || std::any_of(databases.begin(), databases.end(),
                                        [](const Database* database) { return database->expiring() > 0; });
-    const auto period =
-        std::min<std::chrono::milliseconds>(busy ? busy_period : idle_period, options.ping_period);
-    cron_ = home_->at(home_->now() + period, [weak = weak_from_this()] {
-      if (const auto node = weak.lock()) node->run_cron();
+    return std::min<std::chrono::milliseconds>(busy ? busy_period : idle_period, options.ping_period);
+  }
+
+  // The next heartbeat; and one further ahead, which is there already when there is no memory for the next.
+  void schedule_heartbeat() {
+    const TimePoint now = home_->now();
+    discard(std::move(heartbeat_));
+    attempt([&] { heartbeat_ = beat_at(*home_, now + period()); });
+    if (now < spare_at_ - spare_ahead / 2) return;
+    attempt([&] {
+      discard(std::exchange(spare_heartbeat_, beat_at(*home_, now + spare_ahead)));
+      spare_at_ = now + spare_ahead;
     });
   }
 
-  void run_cron() {
+  [[nodiscard]] std::shared_ptr<Registration> beat_at(TransportEngine& engine, TimePoint when) {
+    return engine.at(when, [weak = weak_from_this()] {
+      if (const auto node = weak.lock()) node->beat();
+    });
+  }
+
+  void beat() {
     std::optional<StoreUse> stores;
+    bool mends = false;
     {
       const Turn turn(*this);
       if (closed) return;
-      ping();
+      mends = has_work_left.exchange(false);
+      if (mends) following_.mend();
+      attempt([this] { ping(); });
       serving_.update_gate();
       report_rejected_writes();
       stores.emplace(*this);
     }
+    if (mends) stream->wake();
     // Deleting takes the stores' locks and wakes who sends: not in a turn.
     if (gate->owns_expiry()) {
-      for (Database* database : databases) database->expire_due(expiry_budget);
+      const Duration budget = home_->is_virtual() ? Duration::max() : Duration{expiry_budget};
+      for (Database* database : databases) attempt([&] { database->expire_due(budget); });
     }
     stores.reset();
     const Turn turn(*this);
-    if (!closed) schedule_cron();
+    if (!closed) schedule_heartbeat();
   }
 
   void ping() {
@@ -245,7 +300,8 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     const std::uint64_t rejected = gate->rejected_writes();
     if (rejected == reported_rejections_) return;
     const Errc why = role == Role::replica ? Errc::read_only : Errc::not_enough_replicas;
-    report(WritesRejected{rejected - std::exchange(reported_rejections_, rejected), why});
+    const std::uint64_t more = rejected - std::exchange(reported_rejections_, rejected);
+    report([&] { return WritesRejected{more, why}; });
   }
 
   // --- Waiting --------------------------------------------------------------------------------------
@@ -270,7 +326,7 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     --blocked_waits;
   }
 
-  void finish_waits() {
+  void finish_waits() noexcept {
     if (waits_.empty()) return;
     const TimePoint now = home_ ? home_->now() : TimePoint::min();
     std::erase_if(waits_, [this, now](PendingWait& wait) {
@@ -278,7 +334,8 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
       if (!outcome && closed) outcome = make_error_code(Errc::detached);
       if (!outcome && now >= wait.deadline) outcome = make_error_code(Errc::timeout);
       if (!outcome) return false;
-      call_later([done = std::move(wait.done), result = *outcome] { done(result); });
+      *wait.outcome = *outcome;
+      call_later(std::move(wait.call));
       return true;
     });
   }
@@ -286,7 +343,9 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
   Serving serving_;
   Following following_;
   std::shared_ptr<TransportEngine> home_;
-  std::shared_ptr<Registration> cron_;
+  std::shared_ptr<Registration> heartbeat_;
+  std::shared_ptr<Registration> spare_heartbeat_;
+  TimePoint spare_at_{};
   TimePoint next_ping_{};
   std::uint64_t reported_rejections_ = 0;
   std::vector<PendingWait> waits_;

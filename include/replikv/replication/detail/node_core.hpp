@@ -1,6 +1,7 @@
 // What all parts of a node share: the stores, the stream, the options, one mutex, and the rule by which
 // everything happens: in turns. A turn holds the mutex; what must not happen under it (observers, wakes,
-// inline delivery) happens when the turn ends.
+// inline delivery) happens when the turn ends, which takes no memory. A turn that a transport began has
+// nobody to throw to: what finds no memory there is left, and the heartbeat of the node sees to it.
 #pragma once
 
 #include <replikv/core/random.hpp>
@@ -13,17 +14,20 @@
 #include <replikv/stream/command_stream.hpp>
 #include <replikv/transport/transport.hpp>
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -62,7 +66,9 @@ class NodeCore {
   bool master_link_up = false;  ///< a replica whose link carries the stream
   bool closed = false;
   std::shared_ptr<const Engines> engines = std::make_shared<const Engines>();  ///< all ever used
-  std::vector<std::shared_ptr<void>> discarded;                                ///< destroyed after the turn
+
+  /// Something found no memory and is still to be done. Any thread.
+  std::atomic<bool> has_work_left{false};
 
   /// What a write meets when nothing else forbids it.
   [[nodiscard]] WriteMode open_mode() const noexcept {
@@ -70,20 +76,49 @@ class NodeCore {
     return options.read_only ? WriteMode::read_only : WriteMode::local;
   }
 
-  void report(Event event) {
+  /// Tells the observer, after the turn, of the event that `make` returns; not if there is no memory for it.
+  template <class Make>
+  void report(Make&& make) noexcept {
     if (options.observer) {
-      calls_.push_back([this, held = std::move(event)] { options.observer(held); });
+      tell([&] { calls_.push_back([this, event = Event(make())] { options.observer(event); }); });
     }
   }
 
-  void log(LogLevel level, std::string line) {
+  /// The same for a line of the log.
+  template <class Make>
+  void log(LogLevel level, Make&& make) noexcept {
     if (options.logger) {
-      calls_.push_back([this, level, held = std::move(line)] { options.logger(level, held); });
+      tell([&] {
+        calls_.push_back([this, level, line = std::string(make())] { options.logger(level, line); });
+      });
     }
   }
 
-  /// Has `call` run after the turn, in order with events.
-  void call_later(std::function<void()> call) { calls_.push_back(std::move(call)); }
+  /// Has calls run after the turn, in order with events.
+  using Calls = std::list<std::function<void()>>;
+  void call_later(Calls calls) noexcept { calls_.splice(calls_.end(), calls); }
+
+  /// Has something destroyed after the turn; or here, if there is no memory to keep it.
+  void discard(std::shared_ptr<void> what) noexcept {
+    if (what) tell([&] { discarded_.push_back(std::move(what)); });
+  }
+
+  /// Takes a step of a turn that a transport began. False: there was no memory for it, so something is left
+  /// to be done.
+  template <class Step>
+  bool attempt(Step&& step) {
+    try {
+      step();
+      return true;
+    } catch (const std::bad_alloc&) {
+      has_work_left = true;
+      return false;
+    }
+  }
+
+  [[nodiscard]] static Failure out_of_memory() noexcept {
+    return {std::make_error_code(std::errc::not_enough_memory), {}};
+  }
 
   /// Runs the calls collected, without the mutex, in order, in one thread at a time. A thread that finds
   /// another one at it, or itself, leaves them to that one.
@@ -92,18 +127,24 @@ class NodeCore {
     if (caller_ != std::thread::id{}) return;
     caller_ = std::this_thread::get_id();
     while (!calls_.empty()) {
-      auto call = std::move(calls_.front());
-      calls_.pop_front();
+      Calls next;
+      next.splice(next.end(), calls_, calls_.begin());
       lock.unlock();
-      call_quietly(call);
+      call_quietly(next.front());
+      next.clear();
       lock.lock();
     }
     caller_ = {};
     idle_.notify_all();
   }
 
-  /// What is looked at once more at the end of each turn: calls that wait for an offset.
-  virtual void before_end_of_turn() {}
+  /// What is looked at once more at the end of each turn: calls that wait for an offset, the heartbeat.
+  virtual void before_end_of_turn() noexcept {}
+
+  /// What is to be destroyed when the turn is over.
+  [[nodiscard]] std::vector<std::shared_ptr<void>> take_discarded() noexcept {
+    return std::exchange(discarded_, {});
+  }
 
   /// Marks the stores as in use outside a turn, so that the role cannot end meanwhile. Made in a turn.
   class StoreUse {
@@ -138,7 +179,16 @@ class NodeCore {
     }
   }
 
-  std::deque<std::function<void()>> calls_;
+  template <class Step>
+  static void tell(Step&& step) noexcept {
+    try {
+      step();
+    } catch (const std::bad_alloc&) {
+    }
+  }
+
+  Calls calls_;
+  std::vector<std::shared_ptr<void>> discarded_;
   std::thread::id caller_;
   unsigned store_users_ = 0;
   std::condition_variable idle_;
@@ -151,7 +201,7 @@ class Turn {
 
   ~Turn() {
     core_.before_end_of_turn();
-    const auto discarded = std::exchange(core_.discarded, {});
+    const auto discarded = core_.take_discarded();
     const auto engines = core_.engines;
     const bool waited_for = core_.blocked_waits > 0;
     const bool grew = core_.stream->end() != stream_end_;

@@ -15,13 +15,19 @@ class Outbox {
  public:
   void put(SharedBytes bytes) {
     if (bytes.empty()) return;
-    queued_bytes_ += bytes.size();
+    const std::size_t size = bytes.size();
     queue_.push_back(std::move(bytes));
+    queued_bytes_ += size;
   }
   void put(std::string text) { put(SharedBytes(std::move(text))); }
 
   [[nodiscard]] std::size_t queued_bytes() const noexcept { return queued_bytes_; }
   [[nodiscard]] bool empty() const noexcept { return queue_.empty(); }
+
+  void clear() noexcept {
+    queue_.clear();
+    queued_bytes_ = 0;
+  }
 
   /// Moves buffers to `out` until they come to `bytes_max` or more; a buffer is not split.
   std::size_t take(std::size_t bytes_max, std::vector<SharedBytes>& out) {

@@ -48,6 +48,14 @@ class NodeHandle {
   std::shared_ptr<Node> node_;
 };
 
+/// The way from a role to its node, for the rooms above this one.
+struct RoleAccess {
+  template <class Role>
+  [[nodiscard]] static Node& node(const Role& role) {
+    return *role.node_.get();
+  }
+};
+
 template <class T>
 inline constexpr bool is_store = false;
 template <class Key, class Value, class Policy>

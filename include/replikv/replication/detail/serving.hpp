@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -31,7 +32,8 @@ class ReplicaLink final : public LinkEvents,
         link(std::move(opened)),
         session(options, *this, engine->now()),
         node_(std::move(node)),
-        serving_(serving) {}
+        serving_(serving),
+        peer_ip_(link->peer_address()) {}
 
   void on_bytes(Bytes bytes) override;
   void on_writable() override;
@@ -42,15 +44,15 @@ class ReplicaLink final : public LinkEvents,
   void on_online() override;
 
   /// The replica's address as INFO and events show it.
-  [[nodiscard]] std::string ip() const {
-    return session.announced_ip().empty() ? link->peer_address() : session.announced_ip();
+  [[nodiscard]] const std::string& ip() const noexcept {
+    return session.announced_ip().empty() ? peer_ip_ : session.announced_ip();
   }
   [[nodiscard]] std::string name() const { return ip() + ":" + std::to_string(session.listening_port()); }
 
   /// Sees to it that `tick` comes at the session's deadline; a timer that is too early finds that out.
   void arm();
 
-  /// Has `Serving::attend` run for this link soon, in its own context.
+  /// Has `Serving::attend` run for this link soon, in its own context; without memory, when there is some.
   void attend_later();
 
   [[nodiscard]] const std::weak_ptr<NodeCore>& node() const noexcept { return node_; }
@@ -61,6 +63,7 @@ class ReplicaLink final : public LinkEvents,
   bool open = true;
   bool asked_for_sync = false;
   bool in_full_resync = false;
+  bool is_replaced = false;  // the same replica has a newer link, and counts by that
   std::optional<TimePoint> over_soft_limit_since;
 
  private:
@@ -69,6 +72,7 @@ class ReplicaLink final : public LinkEvents,
 
   std::weak_ptr<NodeCore> node_;
   Serving& serving_;  // outlives every turn of the node
+  std::string peer_ip_;
   std::unique_ptr<Registration> timer_;
   TimePoint timer_at_ = TimePoint::max();
   bool attending_later_ = false;
@@ -81,6 +85,7 @@ class Serving {
 
   // --- Links ----------------------------------------------------------------------------------------
 
+  /// Without memory nothing has changed.
   void listen(const std::weak_ptr<NodeCore>& node, const std::shared_ptr<TransportEngine>& engine,
               std::string_view address, std::string& bound, std::error_code& error) {
     auto accept = [this, node, weak_engine = std::weak_ptr(engine)](const std::shared_ptr<Link>& link) {
@@ -88,25 +93,23 @@ class Serving {
       const auto transport = weak_engine.lock();
       if (!core || !transport) return;
       const Turn turn(*core);
-      if (!core->closed) accept_link(node, transport, link);
+      if (!core->closed) core->attempt([&] { accept_link(node, transport, link); });
     };
+    listeners_.reserve(listeners_.size() + 1);
     auto listener = engine->listen(address, std::move(accept), bound, error);
     if (error) return;
+    wake_through(node, engine);
     listeners_.push_back(std::move(listener));
     if (listening_port_ == 0) listening_port_ = port_of(bound);
-    wake_through(node, engine);
   }
 
   /// Closes every link to a replica; they may come back.
-  void close_links(const std::string& why) {
+  void close_links(std::string_view why) noexcept {
     end_transfer();
-    for (const auto& link : std::vector(links_)) {
-      link->session.fail(Errc::link_ended, why);
-      drop(*link);
-    }
+    while (!links_.empty()) lost(*links_.front(), described(Errc::link_ended, why));
   }
 
-  void stop_listening() {
+  void stop_listening() noexcept {
     listeners_.clear();
     core_.stream->set_waker(nullptr);
   }
@@ -121,8 +124,8 @@ class Serving {
     link.arm();
   }
 
-  void lost(ReplicaLink& link, std::error_code why) {
-    link.session.fail(Failure{why, {}});
+  void lost(ReplicaLink& link, Failure why) noexcept {
+    link.session.fail(std::move(why));
     drop(link);
   }
 
@@ -142,18 +145,23 @@ class Serving {
     }
     ++full_resyncs_;
     link.in_full_resync = true;
-    core_.log(LogLevel::notice, "Full resync for replica " + link.name() + ": " + refusal.why);
-    core_.report(FullResyncStarted{LinkSide::to_replica, link.name(), core_.stream->position().id,
-                                   core_.stream->end(), std::move(refusal.why)});
+    core_.log(LogLevel::notice,
+              [&] { return "Full resync for replica " + link.name() + ": " + refusal.why; });
+    core_.report([&] {
+      const Token now = core_.stream->position();
+      return FullResyncStarted{LinkSide::to_replica, link.name(), now.id, now.offset, refusal.why};
+    });
     if (!transfer_) begin_transfer_after_delay(link);
   }
 
   void online(ReplicaLink& link) {
     if (std::exchange(link.in_full_resync, false)) {
-      core_.report(
-          FullResyncDone{LinkSide::to_replica, link.name(), link.session.acknowledged(), snapshot_keys_});
+      core_.report([&] {
+        return FullResyncDone{LinkSide::to_replica, link.name(), link.session.acknowledged(), snapshot_keys_};
+      });
     }
-    core_.report(LinkUp{LinkSide::to_replica, link.name()});
+    core_.report([&] { return LinkUp{LinkSide::to_replica, link.name()}; });
+    count_once(link);
     update_gate();
   }
 
@@ -165,12 +173,12 @@ class Serving {
   }
 
   /// Replicas that confirmed everything up to `offset`.
-  [[nodiscard]] unsigned acknowledged_by(Offset offset) const {
+  [[nodiscard]] unsigned acknowledged_by(Offset offset) const noexcept {
     return count([offset](const ReplicaLink& link) { return link.session.acknowledged() >= offset; });
   }
 
   /// Opens or closes the stores for writing, as the number of good replicas asks.
-  void update_gate() {
+  void update_gate() noexcept {
     const bool enough = !needs_good_replicas() || good() >= core_.options.min_replicas_to_write;
     core_.gate->set(enough ? core_.open_mode() : WriteMode::not_enough_replicas);
   }
@@ -188,47 +196,70 @@ class Serving {
   [[nodiscard]] std::uint16_t listening_port() const noexcept { return listening_port_; }
 
  private:
+  friend class ReplicaLink;
+
   static constexpr std::size_t mark_bytes = 40;
   static constexpr std::size_t snapshot_ahead_bytes = std::size_t{1} << 20;  // made, and not yet sent
   static constexpr int pieces_in_a_turn = 8;
 
   // --- Links ----------------------------------------------------------------------------------------
 
+  // A link that there is no memory for closes, because nobody holds it.
   void accept_link(const std::weak_ptr<NodeCore>& node, const std::shared_ptr<TransportEngine>& engine,
                    const std::shared_ptr<Link>& link) {
     if (links_.size() >= core_.options.replicas_max) {
       core_.log(LogLevel::warning,
-                "Refused a link from " + link->peer_address() + ": replicas_max is reached");
+                [&] { return "Refused a link from " + link->peer_address() + ": replicas_max is reached"; });
       return link->close();
     }
     auto made = std::make_shared<ReplicaLink>(node, *this, core_.options, engine, link);
     links_.push_back(made);
-    made->arm();
-    link->start(made);
+    or_lose(*made, [&] {
+      made->arm();
+      link->start(made);
+    });
   }
 
   // What is appended to the stream is sent from each engine's own context.
   void wake_through(const std::weak_ptr<NodeCore>& node, const std::shared_ptr<TransportEngine>& engine) {
     if (std::find(engines_.begin(), engines_.end(), engine) != engines_.end()) return;
-    engines_.push_back(engine);
-    core_.stream->set_waker([this, node, engines = engines_] {
-      for (const auto& each : engines) {
-        each->post([this, node, context = each.get()] {
-          const auto core = node.lock();
-          if (!core) return;
-          const Turn turn(*core);
-          if (!core->closed) attend_all(*context);
-        });
+    auto engines = engines_;
+    engines.push_back(engine);
+    core_.stream->set_waker([this, node, engines] {
+      try {
+        for (const auto& each : engines) {
+          each->post([this, node, context = each.get()] {
+            const auto core = node.lock();
+            if (!core) return;
+            const Turn turn(*core);
+            if (!core->closed) attend_all(*context);
+          });
+        }
+      } catch (const std::bad_alloc&) {
+        if (const auto core = node.lock()) {
+          core->stream->sleep_from_now();  // the next write or the heartbeat wakes again
+          core->has_work_left = true;
+        }
       }
       for (const auto& each : engines) each->deliver();
     });
+    engines_ = std::move(engines);
   }
 
   void attend_all(const TransportEngine& context) {
     core_.stream->sleep_from_now();
-    for (const auto& link : std::vector(links_)) {
-      if (link->engine.get() == &context) attend(*link);
+    for (std::size_t i = 0; i < links_.size();) {
+      const auto link = links_[i];
+      if (link->engine.get() == &context) or_lose(*link, [&] { attend(*link); });
+      if (i < links_.size() && links_[i] == link) ++i;  // it was not dropped
     }
+    if (!transfer_ && !delay_) begin_transfer();  // for those who found no memory for it before
+  }
+
+  // Takes a step for one link; without memory that link ends, and the replica comes back.
+  template <class Step>
+  void or_lose(ReplicaLink& link, Step&& step) {
+    if (!core_.attempt(step) && link.open) lost(link, NodeCore::out_of_memory());
   }
 
   void send(ReplicaLink& link, TimePoint now) {
@@ -266,21 +297,39 @@ class Serving {
     }
   }
 
-  void drop(ReplicaLink& link) {
+  void drop(ReplicaLink& link) noexcept {
     if (!std::exchange(link.open, false)) return;
     const auto held = link.shared_from_this();
-    std::vector<SharedBytes> last_words;
-    if (link.session.collect(*core_.stream, Link::window_bytes, last_words, link.engine->now()) > 0) {
-      link.link->send(last_words);
-    }
+    core_.attempt([&] {
+      std::vector<SharedBytes> last_words;
+      if (link.session.collect(*core_.stream, Link::window_bytes, last_words, link.engine->now()) > 0) {
+        link.link->send(last_words);
+      }
+    });
     link.link->close();
     std::erase(links_, held);
-    core_.discarded.push_back(held);
+    core_.discard(held);
     const Failure& why = link.session.failure();
-    core_.log(LogLevel::notice, "Link to replica " + link.name() + " ended: " + why.message());
-    if (link.asked_for_sync) core_.report(LinkDown{LinkSide::to_replica, link.name(), why});
-    if (transfer_ && !is_wanted()) end_transfer();
+    core_.log(LogLevel::notice,
+              [&] { return "Link to replica " + link.name() + " ended: " + why.message(); });
+    if (link.asked_for_sync) {
+      core_.report([&] { return LinkDown{LinkSide::to_replica, link.name(), why}; });
+    }
+    if (transfer_ && !is_wanted()) {
+      end_transfer();
+      begin_transfer();  // for those who came too late to share it
+    }
+    count_once(link);
     update_gate();
+  }
+
+  // The particulars of a failure where there is memory for them.
+  [[nodiscard]] static Failure described(Errc code, std::string_view detail) noexcept {
+    try {
+      return {code, std::string(detail)};
+    } catch (const std::bad_alloc&) {
+      return {code, {}};
+    }
   }
 
   // --- Full resync ----------------------------------------------------------------------------------
@@ -288,7 +337,9 @@ class Serving {
   void continue_from(ReplicaLink& link, StreamCursor cursor) {
     ++partial_resyncs_;
     const Token position = core_.stream->position();
-    core_.report(PartialResync{LinkSide::to_replica, link.name(), position.id, cursor.offset()});
+    core_.report([&] {
+      return PartialResync{LinkSide::to_replica, link.name(), position.id, cursor.offset()};
+    });
     link.session.continue_from(std::move(cursor), position.id);
   }
 
@@ -300,42 +351,54 @@ class Serving {
           const auto core = node.lock();
           if (!core) return;
           const Turn turn(*core);
-          core->discarded.push_back(std::move(delay_));
+          core->discard(std::move(delay_));
           if (!core->closed && !transfer_) begin_transfer();
         });
   }
 
   // Everybody who waits shares this snapshot. Its instant is the only moment at which a writer waits.
   void begin_transfer() {
-    std::vector<ReplicaLink*> waiting;
-    for (const auto& link : links_) {
-      if (link->session.state() == MasterSession::State::waiting) waiting.push_back(link.get());
-    }
-    if (waiting.empty()) return;
-    {
+    const auto waits = [](const auto& link) {
+      return link->session.state() == MasterSession::State::waiting;
+    };
+    if (std::none_of(links_.begin(), links_.end(), waits)) return;
+    std::string mark;
+    auto transfer = std::unique_ptr<SnapshotTransfer>();  // if it fails, it ends when the locks are gone
+    const bool begun = core_.attempt([&] {
+      mark = ReplicationId::random(core_.random).text();
+      transfer = std::make_unique<SnapshotTransfer>(core_.databases);
       const LockedDatabases instant(core_.databases);
       const std::uint32_t database = core_.stream->database();
-      transfer_ = std::make_unique<SnapshotTransfer>(core_.databases, *core_.stream,
-                                                     database == CommandStream::no_database ? 0 : database);
+      transfer->begin(*core_.stream, database == CommandStream::no_database ? 0 : database);
       if (core_.role == Role::master) core_.stream->forget_database();
-    }
+    });
+    if (!begun) return;  // they wait on; the heartbeat begins again
+    transfer_ = std::move(transfer);
     snapshot_keys_ = transfer_->keys();
-    const std::string mark = ReplicationId::random(core_.random).text();
     static_assert(ReplicationId::text_size == mark_bytes);
-    for (ReplicaLink* link : waiting) {
-      link->session.begin_snapshot(transfer_->cursor(), transfer_->position().id, mark);
+    for (const auto& link : links_) {
+      if (!waits(link)) continue;
+      or_fail(*link,
+              [&] { link->session.begin_snapshot(transfer_->cursor(), transfer_->position().id, mark); });
       link->attend_later();
     }
+    if (!is_wanted()) end_transfer();
   }
 
   // Makes the next piece for all who share the snapshot, unless one of them has too much unsent: the
   // slowest sets the pace, and a stalled one is dropped by its time-out. False: nothing was made.
   bool advance_transfer(ReplicaLink& asking) {
     if (!transfer_ || is_too_far_ahead()) return false;
-    const SharedBytes piece = transfer_->next();
+    SharedBytes piece;
+    const bool made = core_.attempt([&] { piece = transfer_->next(); });
     for (const auto& link : links_) {
       if (!link->session.takes_snapshot()) continue;
-      piece.empty() ? link->session.end_snapshot() : link->session.add_snapshot(piece);
+      if (!made) {
+        link->session.fail(NodeCore::out_of_memory());  // nobody knows what is missing
+      } else {
+        or_fail(*link,
+                [&] { piece.empty() ? link->session.end_snapshot() : link->session.add_snapshot(piece); });
+      }
       if (link.get() != &asking) link->attend_later();
     }
     if (piece.empty()) {
@@ -343,6 +406,13 @@ class Serving {
       begin_transfer();  // for those who came too late to share this one
     }
     return true;
+  }
+
+  // As `or_lose`, where the links are being looped over: the session fails, and the link is dropped when it
+  // is attended next.
+  template <class Step>
+  void or_fail(ReplicaLink& link, Step&& step) {
+    if (!core_.attempt(step)) link.session.fail(NodeCore::out_of_memory());
   }
 
   [[nodiscard]] bool is_too_far_ahead() const {
@@ -358,7 +428,7 @@ class Serving {
   }
 
   // At once, not after the turn: the stores can have no second snapshot while this one is alive.
-  void end_transfer() { transfer_ = nullptr; }
+  void end_transfer() noexcept { transfer_ = nullptr; }
 
   // --- Counting -------------------------------------------------------------------------------------
 
@@ -367,17 +437,32 @@ class Serving {
            core_.options.min_replicas_max_lag.count() > 0;
   }
 
-  [[nodiscard]] unsigned good() const {
+  [[nodiscard]] unsigned good() const noexcept {
     return count([this](const ReplicaLink& link) {
       const auto lag = link.engine->now() - link.session.last_acknowledged();
       return std::chrono::floor<std::chrono::seconds>(lag) <= core_.options.min_replicas_max_lag;
     });
   }
 
+  // A replica counts once, by its newest link: it may have come back while its former one is still
+  // half-open. Those that announce no port cannot be told apart and count a link each.
+  void count_once(const ReplicaLink& changed) noexcept {
+    const auto port = changed.session.listening_port();
+    if (port == 0) return;
+    bool has_newer = false;
+    for (auto place = links_.rbegin(); place != links_.rend(); ++place) {
+      ReplicaLink& link = **place;
+      if (!link.session.is_online() || link.session.listening_port() != port || link.ip() != changed.ip()) {
+        continue;
+      }
+      link.is_replaced = std::exchange(has_newer, true);
+    }
+  }
+
   template <class Predicate>
-  [[nodiscard]] unsigned count(Predicate&& holds) const {
+  [[nodiscard]] unsigned count(Predicate&& holds) const noexcept {
     return static_cast<unsigned>(std::count_if(links_.begin(), links_.end(), [&holds](const auto& link) {
-      return link->session.is_online() && link->session.acknowledges() && holds(*link);
+      return link->session.is_online() && link->session.acknowledges() && !link->is_replaced && holds(*link);
     }));
   }
 
@@ -423,7 +508,7 @@ void ReplicaLink::in_turn(Action&& action) {
   const auto node = node_.lock();
   if (!node) return;
   const Turn turn(*node);
-  if (open && !node->closed) action();
+  if (open && !node->closed) serving_.or_lose(*this, action);
 }
 
 inline void ReplicaLink::on_bytes(Bytes bytes) {
@@ -438,7 +523,7 @@ inline void ReplicaLink::on_writable() {
 }
 
 inline void ReplicaLink::on_closed(std::error_code why) {
-  in_turn([this, why] { serving_.lost(*this, why); });
+  in_turn([this, why] { serving_.lost(*this, Failure{why, {}}); });
 }
 
 inline void ReplicaLink::on_sync_requested(const SyncRequest& request) {
@@ -465,13 +550,15 @@ inline void ReplicaLink::arm() {
 }
 
 inline void ReplicaLink::attend_later() {
-  if (std::exchange(attending_later_, true)) return;
-  engine->post([weak = weak_from_this()] {
-    const auto self = weak.lock();
-    if (!self) return;
-    self->in_turn([link = self.get()] {
-      link->attending_later_ = false;
-      link->serving_.attend(*link);
+  if (attending_later_) return;
+  attending_later_ = serving_.core_.attempt([this] {
+    engine->post([weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->in_turn([link = self.get()] {
+        link->attending_later_ = false;
+        link->serving_.attend(*link);
+      });
     });
   });
 }

@@ -23,12 +23,17 @@ namespace replikv::inline v0_1::detail {
 /// Thread safety  one caller at a time; the stores may be written meanwhile
 class SnapshotTransfer {
  public:
-  /// Begins with this instant. Precondition: all databases are locked by the caller.
-  /// `stream_database`: the database the stream is in, told in `repl-stream-db`.
-  SnapshotTransfer(std::span<Database* const> databases, const CommandStream& stream,
-                   std::uint32_t stream_database)
-      : cursor_(stream.cursor_at_end()), position_(stream.position()) {
-    for (Database* database : databases) parts_.push_back(database->begin_snapshot());
+  explicit SnapshotTransfer(std::span<Database* const> databases) : databases_(databases) {
+    parts_.reserve(databases.size());
+  }
+
+  /// Begins with this instant. Precondition: all databases are locked by the caller; if it throws, they are
+  /// unlocked before this object is destroyed. `stream_database`: the database the stream is in, told in
+  /// `repl-stream-db`.
+  void begin(const CommandStream& stream, std::uint32_t stream_database) {
+    cursor_ = stream.cursor_at_end();
+    position_ = stream.position();
+    for (Database* database : databases_) parts_.push_back(database->begin_snapshot());
     writer_.header();
     writer_.auxiliary("redis-ver", "7.0.15");
     writer_.auxiliary("redis-bits", sizeof(void*) == 8 ? "64" : "32");
@@ -75,6 +80,7 @@ class SnapshotTransfer {
     announced_ = false;
   }
 
+  std::span<Database* const> databases_;
   StreamCursor cursor_;
   Token position_;
   std::vector<std::unique_ptr<DatabaseSnapshot>> parts_;

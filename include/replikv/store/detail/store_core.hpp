@@ -125,7 +125,7 @@ class StoreCore final : public Database {
 
   [[nodiscard]] std::error_code attach(std::shared_ptr<const Attachment> attachment) override {
     const std::lock_guard lock(*this);
-    if (attachment && attachment_) return Errc::already_has_role;
+    if (attachment_) return Errc::already_has_role;
     attachment_.swap(attachment);
     return {};
   }

@@ -27,6 +27,7 @@ enum class Outcome : std::uint8_t {
   ignored,       ///< it belongs to the stream and changes no key: PING, PUBLISH, REPLCONF...
   not_mirrored,  ///< it made something that no database here can hold; what it overwrote is gone here too
   diverged,      ///< it cannot have succeeded on what is held here; nothing was changed
+  put_off,       ///< there was no memory for it; nothing was changed, and it may come again
 };
 
 /// Why a command was not applied.
