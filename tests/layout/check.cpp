@@ -27,8 +27,13 @@ namespace fs = std::filesystem;
 constexpr std::array<std::string_view, 12> rooms{"core",   "resp",      "rdb",         "stream",
                                                  "store",  "transport", "replication", "persistence",
                                                  "values", "server",    "failover",    "testing"};
-constexpr std::array<std::string_view, 4> root_headers{"asio.hpp", "fwd.hpp", "replikv.hpp", "version.hpp"};
+constexpr std::array<std::string_view, 5> root_headers{"asio.hpp", "fwd.hpp", "replikv.hpp", "testing.hpp",
+                                                       "version.hpp"};
+constexpr std::array<std::string_view, 3> umbrellas{"asio.hpp", "replikv.hpp", "testing.hpp"};
 constexpr std::array<std::string_view, 3> slow_standard_headers{"future", "iostream", "regex"};
+
+const std::string misplaced_asio =
+    "Asio belongs in transport/asio_*.hpp, testing/asio_*.hpp and asio.hpp only";
 
 struct Fault {
   std::string file;
@@ -72,8 +77,9 @@ std::size_t rank(std::string_view room) {
 }
 
 bool is_private(const std::string& name) { return name.find("/detail/") != std::string::npos; }
+bool is_for_tests(const std::string& name) { return name == "testing.hpp" || room_of(name) == "testing"; }
 bool may_use_asio(const std::string& name) {
-  return name == "asio.hpp" || name.starts_with("transport/asio_");
+  return name == "asio.hpp" || name.starts_with("transport/asio_") || name.starts_with("testing/asio_");
 }
 
 Header read_header(const fs::path& path) {
@@ -111,10 +117,9 @@ Headers read_headers(const fs::path& include_dir) {
 std::string why_not_ours(const Headers& headers, const std::string& from, const std::string& to) {
   if (!headers.contains(to)) return "there is no replikv/" + to;
   if (from == "asio.hpp" && to == "replikv.hpp") return {};
-  if (to == "replikv.hpp" || to == "asio.hpp")
-    return "replikv/" + to + " is for users, no header includes it";
-  if (may_use_asio(to) && !may_use_asio(from))
-    return "Asio belongs in transport/asio_*.hpp and asio.hpp only";
+  if (contains(umbrellas, to)) return "replikv/" + to + " is for users, no header includes it";
+  if (may_use_asio(to) && !may_use_asio(from)) return misplaced_asio;
+  if (is_for_tests(to) && !is_for_tests(from)) return "testing/ is for tests, which include it themselves";
   const std::string room = room_of(to);
   if (room.empty() || from == "replikv.hpp" || from == "asio.hpp") return {};
   if (from == "version.hpp") return "version.hpp includes nothing of ours";
@@ -131,7 +136,7 @@ std::string why_not(const Headers& headers, const std::string& from, const Inclu
     return why_not_ours(headers, from, include.target.substr(ours.size()));
   }
   if ((include.target == "asio.hpp" || include.target.starts_with("asio/")) && !may_use_asio(from)) {
-    return "Asio belongs in transport/asio_*.hpp and asio.hpp only";
+    return misplaced_asio;
   }
   if (contains(slow_standard_headers, include.target)) {
     return "<" + include.target + "> is too slow to compile for a header";
@@ -166,7 +171,7 @@ void check_umbrella(const Headers& headers, const std::string& umbrella, auto be
     for (const Include& include : found->second.includes) included.insert(include.target);
   }
   for (const auto& [name, header] : headers) {
-    if (is_private(name) || name == "replikv.hpp" || name == "asio.hpp" || !belongs(name)) continue;
+    if (is_private(name) || contains(umbrellas, name) || !belongs(name)) continue;
     if (!included.contains("replikv/" + name))
       faults.push_back({umbrella, 1, "does not include replikv/" + name});
   }
@@ -175,9 +180,13 @@ void check_umbrella(const Headers& headers, const std::string& umbrella, auto be
 std::vector<Fault> check(const Headers& headers) {
   std::vector<Fault> faults;
   for (const auto& [name, header] : headers) check_header(headers, name, faults);
-  check_umbrella(
-      headers, "replikv.hpp", [](const auto& name) { return !may_use_asio(name); }, faults);
-  check_umbrella(headers, "asio.hpp", may_use_asio, faults);
+  const auto belongs = [](bool for_tests, bool with_asio) {
+    return
+        [=](const auto& name) { return is_for_tests(name) == for_tests && may_use_asio(name) == with_asio; };
+  };
+  check_umbrella(headers, "replikv.hpp", belongs(false, false), faults);
+  check_umbrella(headers, "asio.hpp", belongs(false, true), faults);
+  check_umbrella(headers, "testing.hpp", belongs(true, false), faults);
   std::sort(faults.begin(), faults.end());
   return faults;
 }

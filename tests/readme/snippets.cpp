@@ -5,6 +5,9 @@
 using namespace std::chrono_literals;
 using Strings = replikv::Store<std::string, std::string>;
 
+#include <replikv/testing.hpp>
+#include <replikv/testing/asio_network.hpp>
+
 #include <doctest/doctest.h>
 
 #include <cstdint>
@@ -110,6 +113,25 @@ TEST_CASE("README: following a real Redis, for which one of our masters stands i
 
   replica.wait_for(store.set("name", "haicoder"), 60s);
   CHECK(copy.get("name") == "haicoder");
+}
+
+TEST_CASE("README: testing an application") {
+  // clang-format off
+  replikv::testing::Cluster<> cluster{{.replicas = 2, .seed = 42}};
+  cluster.master().set("stock:7", "3");
+  cluster.network().partition(cluster.replica(0));
+  cluster.advance(5s);
+  CHECK(cluster.replica(1).get("stock:7") == "3");
+  CHECK_FALSE(cluster.replica(0).contains("stock:7"));
+  cluster.network().heal();
+  cluster.settle();                                   // until every link is up and every offset equal
+  CHECK(cluster.converged());
+
+  replikv::testing::Cluster<> on_sockets{{.network = replikv::testing::SocketNetwork::make}};
+  // clang-format on
+  on_sockets.master().set("stock:7", "3");
+  on_sockets.settle();
+  CHECK(on_sockets.replica(1).get("stock:7") == "3");
 }
 
 TEST_CASE("README: events") {
