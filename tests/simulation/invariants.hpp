@@ -1,0 +1,337 @@
+// What must hold at every moment of a run, whatever fails: each rule is a checker with a name. They look at
+// the nodes from outside, after each event, and compare with the chronicle.
+#pragma once
+
+#include <replikv/replication/events.hpp>
+#include <replikv/stream/command_stream.hpp>
+#include <replikv/testing/cluster.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cinttypes>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <tests/simulation/chronicle.hpp>
+#include <tests/simulation/reference.hpp>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace simulation {
+
+using SimulatedCluster = replikv::testing::Cluster<std::string, std::int64_t>;
+using SimulatedNode = SimulatedCluster::NodeType;
+
+/// One node, as the checkers know it.
+class Watched {
+ public:
+  using Listener = std::function<void(const Watched&, const replikv::Event&)>;
+
+  Watched(SimulatedNode& node, Chronicle& chronicle, Listener listener)
+      : node_(node), chronicle_(chronicle), listener_(std::move(listener)) {
+    node_.set_observer([this](const replikv::Event& event) {
+      hear(event);
+      listener_(*this, event);
+    });
+  }
+  Watched(const Watched&) = delete;
+  Watched& operator=(const Watched&) = delete;
+  ~Watched() { node_.set_observer(nullptr); }
+
+  [[nodiscard]] SimulatedNode& node() const noexcept { return node_; }
+  [[nodiscard]] const Reference& state() const noexcept { return state_; }
+  [[nodiscard]] const replikv::Token& position() const noexcept { return at_; }
+  /// Its data is what the chronicle says of its position; not so before its first resync.
+  [[nodiscard]] bool is_in_history() const noexcept { return is_in_history_; }
+  [[nodiscard]] std::uint64_t full_resyncs() const noexcept { return full_resyncs_; }
+  [[nodiscard]] std::uint64_t partial_resyncs() const noexcept { return partial_resyncs_; }
+  /// The furthest it ever was in a history.
+  [[nodiscard]] std::uint64_t reached(const replikv::ReplicationId& id) const {
+    const auto found = reached_.find(id.text());
+    return found == reached_.end() ? 0 : found->second;
+  }
+
+  /// After an event. `thoroughly`: all keys, not only those that should have changed.
+  void check(bool thoroughly) {
+    if (!node_.is_running()) return;
+    if (node_.lives() != life_) begin_life();
+    const replikv::Token now = node_.position();
+    const bool has_moved = now != at_ || resynced_.fully;
+    if (has_moved) move(now);
+    resynced_ = {};
+    if (!has_moved && !thoroughly) return touched_.clear();
+    thoroughly ? compare_all() : compare_touched();
+    touched_.clear();
+  }
+
+ private:
+  struct Resynced {
+    bool fully = false;
+    bool partly = false;
+    bool promoted = false;
+  };
+
+  void hear(const replikv::Event& event) {
+    using replikv::LinkSide;
+    if (const auto* done = std::get_if<replikv::FullResyncDone>(&event)) {
+      if (done->side != LinkSide::to_master) return;
+      resynced_.fully = true;
+      ++full_resyncs_;
+    } else if (const auto* partial = std::get_if<replikv::PartialResync>(&event)) {
+      if (partial->side != LinkSide::to_master) return;
+      resynced_.partly = true;
+      ++partial_resyncs_;
+    } else if (std::holds_alternative<replikv::Promoted>(event)) {
+      resynced_.promoted = true;
+    } else if (const auto* diverged = std::get_if<replikv::Diverged>(&event)) {
+      has_diverged_ = diverged->why;
+    }
+  }
+
+  // --- Where it is ----------------------------------------------------------------------------------
+
+  void begin_life() {
+    if (life_ != 0 && node_.store<0>().size() + node_.store<1>().size() == 0) state_ = Reference{};
+    life_ = node_.lives();
+    at_ = node_.position();
+    cursor_ = node_.stream().cursor_at_end();
+    is_in_history_ = node_.is_master();
+    if (is_in_history_) chronicle_.begin(at_, state_);
+  }
+
+  void move(const replikv::Token& now) {
+    if (!has_diverged_.empty()) throw Violation("the stream applies everywhere", has_diverged_);
+    if (resynced_.fully) return adopt(now);
+    if (now.id != at_.id) rename(now.id);
+    if (now.offset < at_.offset)
+      throw Violation("no silent step back", "the offset fell from " + std::to_string(at_.offset.bytes) +
+                                                 " to " + std::to_string(now.offset.bytes));
+    if (now.offset != at_.offset) follow(now);
+    note_reached();
+  }
+
+  void adopt(const replikv::Token& now) {
+    state_ = chronicle_.state_at(now);
+    at_ = now;
+    cursor_ = node_.stream().cursor_at_end();
+    is_in_history_ = true;
+    note_reached();
+    compare_all();
+  }
+
+  void rename(const replikv::ReplicationId& id) {
+    if (resynced_.promoted) {
+      const replikv::History history = node_.stream().history();
+      if (!is_in_history_) {
+        if (history.second_id.is_set())
+          throw Violation("nobody continues what it does not hold", node_.name());
+        chronicle_.begin({id, at_.offset}, state_);
+        cursor_ = node_.stream().cursor_at_end();  // what was before is no history of anybody's
+        is_in_history_ = true;
+      } else {
+        if (history.second_id != at_.id || history.second_next_byte != at_.offset.next_byte())
+          throw Violation("the former id ends where the new one begins", node_.name());
+        chronicle_.branch(at_, id, state_);
+      }
+    } else if (!resynced_.partly) {
+      throw Violation("no silent change of history", node_.name() + " is under another replication id");
+    } else if (!is_in_history_ || !chronicle_.shares(id, at_.id, at_.offset.bytes)) {
+      throw Violation("a partial resync continues one history", node_.name());
+    }
+    at_.id = id;
+  }
+
+  void follow(const replikv::Token& now) {
+    if (!is_in_history_)
+      throw Violation("no silent change of data", node_.name() + " moved without a resync");
+    std::string bytes;
+    std::vector<replikv::SharedBytes> pieces;
+    node_.stream().read(*cursor_, now.offset - at_.offset, pieces);
+    for (const auto& piece : pieces) bytes += replikv::as_text(piece.bytes());
+    if (bytes.size() != now.offset - at_.offset)
+      throw Violation("one byte an offset", "the offset moved further than the stream");
+    node_.is_master() ? chronicle_.extend(at_.id, at_.offset.bytes, bytes)
+                      : chronicle_.verify(at_.id, at_.offset.bytes, bytes);
+    try {
+      state_.fold(bytes, touched_);
+    } catch (const BadStream& bad) {
+      throw Violation("whole commands only", node_.name() + ": " + bad.what());
+    }
+    at_.offset = now.offset;
+  }
+
+  void note_reached() { reached_[at_.id.text()] = std::max(reached_[at_.id.text()], at_.offset.bytes); }
+
+  // --- What it holds --------------------------------------------------------------------------------
+
+  void compare_touched() {
+    for (const auto& [database, key] : touched_) {
+      database == 0 ? compare(node_.store<0>(), 0, key) : compare(node_.store<1>(), 1, key);
+    }
+    compare_sizes();
+  }
+
+  void compare_all() {
+    for (const auto& [key, entry] : state_.keys(0)) compare(node_.store<0>(), 0, key);
+    for (const auto& [key, entry] : state_.keys(1)) compare(node_.store<1>(), 1, key);
+    compare_sizes();
+  }
+
+  void compare_sizes() {
+    if (node_.store<0>().size() != state_.keys(0).size() || node_.store<1>().size() != state_.keys(1).size())
+      fail("holds " + std::to_string(node_.store<0>().size()) + " and " +
+           std::to_string(node_.store<1>().size()) + " keys, not " + std::to_string(state_.keys(0).size()) +
+           " and " + std::to_string(state_.keys(1).size()));
+  }
+
+  // The database knows more than readers may see: expired keys that wait for their DEL.
+  template <class Store>
+  void compare(Store& store, std::size_t database, const std::string& key) {
+    const auto held = replikv::detail::database_of(store).read(key, replikv::detail::Locks::take);
+    const Entry* const wanted = state_.find(database, key);
+    if (held.has_value() != (wanted != nullptr))
+      return fail((held ? "holds a key it must not: " : "lacks a key: ") + key);
+    if (!held) return;
+    const auto expiry = wanted->expires_at_ms
+                            ? replikv::WallTime(std::chrono::milliseconds(*wanted->expires_at_ms))
+                            : replikv::detail::never;
+    if (held->value != wanted->value) return fail("holds another value of " + key);
+    if (held->expires_at != expiry) return fail("holds another expiry of " + key);
+    // Not on a master: there the look itself deletes the key.
+    if (node_.is_replica() && store.contains(key) != (expiry > node_.wall_time()))
+      fail("shows a key that has expired, or hides one that has not: " + key);
+  }
+
+  void fail(const std::string& what) const {
+    throw Violation(
+        node_.is_master() ? "the stream tells what the master did" : "a replica is its master's past",
+        node_.name() + " at " + at_.id.text() + ":" + std::to_string(at_.offset.bytes) + " " + what);
+  }
+
+  SimulatedNode& node_;
+  Chronicle& chronicle_;
+  Listener listener_;
+  std::uint64_t life_ = 0;
+  replikv::Token at_;
+  Reference state_;
+  KeyList touched_;
+  std::optional<replikv::StreamCursor> cursor_;
+  bool is_in_history_ = false;
+  Resynced resynced_;
+  std::string has_diverged_;
+  std::uint64_t full_resyncs_ = 0;
+  std::uint64_t partial_resyncs_ = 0;
+  std::map<std::string, std::uint64_t> reached_;
+};
+
+/// All nodes of a cluster, and the rules between them.
+class Invariants {
+ public:
+  explicit Invariants(SimulatedCluster& cluster) {
+    for (std::size_t i = 0; i < cluster.size(); ++i) {
+      watched_.push_back(std::make_unique<Watched>(
+          cluster.node(i), chronicle_,
+          [this](const Watched& at, const replikv::Event& event) { hear(at, event); }));
+    }
+    cluster.after_each_event([this] { check(); });
+  }
+
+  /// After an event. Masters first: what they wrote is the measure of all others.
+  void check() {
+    if (!heard_.empty()) throw Violation("a partial resync where the bytes exist", heard_);
+    const bool thoroughly = ++events_ % thorough_every == 0;
+    for (const bool master : {true, false}) {
+      for (const auto& each : watched_) {
+        if (each->node().is_running() && each->node().is_master() == master) each->check(thoroughly);
+      }
+    }
+    if (thoroughly) check_acknowledgements();
+  }
+
+  /// Everything, now.
+  void check_all() {
+    for (const bool master : {true, false}) {
+      for (const auto& each : watched_) {
+        if (each->node().is_running() && each->node().is_master() == master) each->check(true);
+      }
+    }
+    check_acknowledgements();
+  }
+
+  /// From now on a node that is in a history must ask for it: no link from an earlier life of it, or to an
+  /// earlier master, is left.
+  void judge_requests() {
+    for (const auto& each : watched_) {
+      if (each->node().is_running() && each->is_in_history()) must_ask_.insert(each->node().name());
+    }
+  }
+
+  [[nodiscard]] const Chronicle& chronicle() const noexcept { return chronicle_; }
+  [[nodiscard]] Watched& watched(std::size_t i) { return *watched_.at(i); }
+  [[nodiscard]] std::uint64_t events() const noexcept { return events_; }
+
+ private:
+  static constexpr std::uint64_t thorough_every = 64;
+
+  // A full resync is for those whose bytes are not there. An observer must not throw: `check` does.
+  void hear(const Watched& at, const replikv::Event& event) {
+    const auto* begun = std::get_if<replikv::FullResyncStarted>(&event);
+    if (begun == nullptr || begun->side != replikv::LinkSide::to_replica) return;
+    const replikv::History history = at.node().stream().history();
+    const std::string_view why = begun->why;
+    if (std::uint64_t byte = 0; std::sscanf(begun->why.c_str(), "asked for byte %" SCNu64, &byte) == 1) {
+      const bool is_held = byte >= history.backlog_first_byte && byte <= history.end.next_byte();
+      const bool is_former = why.find(" of history ") != why.npos;
+      const bool is_shared = history.second_next_byte && byte <= *history.second_next_byte;
+      if (is_held && (!is_former || is_shared)) heard_ = begun->why;
+    }
+    if (why.starts_with("asked for history ")) {
+      const std::string_view id = why.substr(18, replikv::ReplicationId::text_size);
+      if (id == history.id.text() || id == history.second_id.text()) heard_ = begun->why;
+    }
+    const std::string peer = begun->peer.substr(0, begun->peer.find(':'));
+    if (why == "it asked for no history" && must_ask_.contains(peer)) heard_ = peer + " forgot its history";
+  }
+
+  // WAIT counts these: nobody may be said to hold what it never held.
+  void check_acknowledgements() {
+    for (const auto& master : watched_) {
+      if (!master->node().is_running() || !master->is_in_history()) continue;
+      const replikv::ReplicationInfo info = master->node().info();
+      for (const auto& replica : info.replicas) {
+        if (replica.state != replikv::ReplicaState::online || replica.acknowledged.bytes == 0) continue;
+        const auto peer = std::find_if(watched_.begin(), watched_.end(),
+                                       [&](const auto& each) { return each->node().name() == replica.ip; });
+        if (peer == watched_.end()) continue;
+        if (replica.acknowledged > info.history.end ||
+            !has_held(**peer, info.history, replica.acknowledged.bytes))
+          throw Violation("acknowledged is held", replica.ip + " is said to hold byte " +
+                                                      std::to_string(replica.acknowledged.bytes) + " of " +
+                                                      master->node().name());
+      }
+    }
+  }
+
+  // Under this id, or under the one before, which went as far as there.
+  static bool has_held(const Watched& peer, const replikv::History& history, std::uint64_t offset) {
+    return peer.reached(history.id) >= offset ||
+           (history.second_next_byte && offset < *history.second_next_byte &&
+            peer.reached(history.second_id) >= offset);
+  }
+
+  Chronicle chronicle_;
+  std::vector<std::unique_ptr<Watched>> watched_;
+  std::uint64_t events_ = 0;
+  std::set<std::string> must_ask_;
+  std::string heard_;
+};
+
+}  // namespace simulation
