@@ -346,6 +346,8 @@ TEST_CASE("Reader: strings over the limit are refused before anything is allocat
   const ReaderLimits small{30};
   CHECK(error_of("00 016b 1e" + std::string(60, '3'), small) == "");
   CHECK(error_of("00 016b 1f", small) == "byte 13: a string of 31 bytes exceeds the limit of 30");
+  CHECK(error_of("00 016b 1f" + std::string(62, '3'), small) ==
+        "byte 13: a string of 31 bytes exceeds the limit of 30");
   CHECK(error_of("02 016b 01 1f", small) == "byte 14: a string of 31 bytes exceeds the limit of 30");
   CHECK(error_of("00 c3 1f 01", small) == "byte 12: a string of 31 bytes exceeds the limit of 30");
   CHECK(error_of("00 c3 01 1f", small) == "byte 13: a string of 31 bytes exceeds the limit of 30");
@@ -485,14 +487,16 @@ TEST_CASE("Reader: values over many pieces, larger than any buffer that is kept"
   writer.key("repeated", repeated);
   writer.key(noise + repeated, repeated);
   writer.key("k", "v");
+  writer.key("noise again", noise);
   writer.end();
   const std::string file = writer.take();
   const auto outcome = read_in_pieces(file, [] { return std::size_t{65'536}; });
   REQUIRE(outcome.finished);
-  REQUIRE(outcome.items.size() == 6);
+  REQUIRE(outcome.items.size() == 7);
   CHECK((outcome.items[0] == "entry 'noise' '" + noise + "'"));
   CHECK((outcome.items[1] == "entry '" + noise + "' 'noise'"));
   CHECK((outcome.items[2] == "entry 'repeated' '" + repeated + "'"));
   CHECK((outcome.items[3] == "entry '" + noise + repeated + "' '" + repeated + "'"));
   CHECK(outcome.items[4] == "entry 'k' 'v'");
+  CHECK((outcome.items[5] == "entry 'noise again' '" + noise + "'"));
 }

@@ -73,7 +73,8 @@ struct LzfStep {
     } else if (step->distance >= step->length) {
       std::memcpy(to, to - step->distance, step->length);
     } else {  // the copy feeds itself: a run
-      for (std::size_t i = 0; i < step->length; ++i) to[i] = to[i - step->distance];
+      const char* from = to - step->distance;
+      for (std::size_t i = 0; i < step->length; ++i) to[i] = from[i];
     }
     written += step->length;
   }
