@@ -35,6 +35,8 @@ TEST_CASE("Errc: converts to an error code of the category replikv") {
 TEST_CASE("Failure: says the particulars behind the code's words") {
   CHECK(replikv::Failure{Errc::refused, ""}.message() == "connection refused");
   CHECK(replikv::Failure{Errc::refused, "port 1"}.message() == "connection refused: port 1");
+  const std::string quoted = "AUTH was answered: " + make_error_code(Errc::wrong_password).message();
+  CHECK(replikv::Failure{Errc::wrong_password, quoted}.message() == quoted);  // once is enough
 }
 
 TEST_CASE("Error: is thrown for a code and carries it") {

@@ -628,6 +628,7 @@ TEST_CASE("MasterSession: garbage on a replica's link closes it without a word i
     master.sent();
     CHECK(master.hear("*1\r\n:garbage").empty());
     CHECK(master.failure() == Errc::protocol_error);
+    CHECK(master.session->failure().message() == "protocol error: expected '$', got ':'");
   }
 }
 
@@ -653,6 +654,53 @@ TEST_CASE("MasterSession: a peer that never reads its replies is dropped before 
     }
     CHECK(master.failure() == Errc::output_limit);
     CHECK(master.session->queued_bytes() < (std::size_t{2} << 20));
+  }
+}
+
+TEST_CASE("MasterSession: what the network has not taken counts among the replies not read") {
+  for (const bool has_password : {false, true}) {
+    CAPTURE(has_password);
+    ReplicationOptions options;
+    if (has_password) options.accepts = {{"", "secret"}};
+    const std::size_t allowed = std::size_t{1} << (has_password ? 16 : 20);
+    Master master{4096, options};
+    std::size_t unsent = 0;
+    while (master.session->state() != State::failed && unsent < 4 * allowed) {
+      master.session->receive(as_bytes("PING\r\n"), master.now, unsent);
+      unsent += master.sent().size();
+    }
+    CHECK(master.failure() == Errc::output_limit);
+    CHECK(unsent <= allowed + 100);
+  }
+}
+
+TEST_CASE("MasterSession: what is kept of requests is little before authentication, and given back") {
+  Master master{4096, {.accepts = {{"", "secret"}}}};
+  for (int i = 0; i < 100; ++i) {
+    std::string large = "*4\r\n";
+    for (int j = 0; j < 3; ++j) large += "$16384\r\n" + std::string(16'384, 'x') + "\r\n";
+    master.hear(large);
+    CHECK(master.session->received_capacity() <= std::size_t{128} << 10);
+    master.hear("$1\r\ny\r\n");
+    REQUIRE(master.session->state() == State::handshake);
+  }
+  master.hear(wire("AUTH", "secret") + "*2\r\n$4\r\nPING\r\n$900000\r\n" + std::string(900'000, 'x'));
+  CHECK(master.session->received_capacity() >= 900'000);
+  master.hear("\r\n");
+  CHECK(master.session->received_capacity() <= std::size_t{64} << 10);
+}
+
+TEST_CASE("MasterSession: a browser's request ends the link unanswered, from its header on") {
+  for (const std::size_t chunk : chunks) {
+    Master post{chunk};
+    CHECK(post.hear("POST / HTTP/1.1\r\nHost: x\r\n\r\nPSYNC ? -1\r\n").empty());
+    CHECK(post.failure() == Errc::protocol_error);
+    CHECK(post.requests.empty());
+    Master get{chunk};
+    CHECK(get.hear("GET / HTTP/1.1\r\nhOST: x\r\n\r\nPSYNC ? -1\r\n")
+              .starts_with("-ERR unknown command 'GET'"));
+    CHECK(get.failure() == Errc::protocol_error);
+    CHECK(get.requests.empty());
   }
 }
 
@@ -827,6 +875,91 @@ TEST_CASE("MasterSession: a replica that stops taking its snapshot is dropped af
     master.session->tick(master.now);
     CHECK(master.failure() == Errc::link_timeout);
   }
+}
+
+TEST_CASE("MasterSession: no sign of life replaces taking the snapshot") {
+  for (const bool with_mark : {true, false}) {
+    CAPTURE(with_mark);
+    Master master{4096, {.timeout = 60s}};
+    master.hear((with_mark ? handshake : wire("PING")) + wire("PSYNC", "?", "-1"));
+    master.begin_snapshot();
+    master.session->add_snapshot(SharedBytes(std::string("piece")));
+    if (!with_mark) master.session->end_snapshot();
+    CHECK_FALSE(master.sent(1).empty());
+    master.session->add_snapshot(SharedBytes(std::string("never taken")));
+    const auto end = master.now + 60s;
+    while (master.session->state() != State::failed && master.now < start + 600s) {
+      master.session->receive(as_bytes("\n"), master.now);
+      master.session->receive(as_bytes(wire("REPLCONF", "ACK", "0")), master.now);
+      master.now += 1s;
+      if (master.now >= master.session->deadline()) master.session->tick(master.now);
+    }
+    CHECK(master.failure() == Errc::link_timeout);
+    CHECK(master.now == end);
+  }
+}
+
+TEST_CASE("MasterSession: with SYNC, too, a snapshot that nobody takes is given up") {
+  Master master{4096, {.timeout = 60s}};
+  master.hear(wire("SYNC"));
+  master.begin_snapshot();
+  master.session->add_snapshot(SharedBytes(std::string("piece")));
+  master.session->end_snapshot();
+  master.sent(1);
+  CHECK(master.session->deadline() == start + 60s);
+  master.sent();
+  CHECK(master.session->deadline() == TimePoint::max());
+}
+
+TEST_CASE("MasterSession: a snapshot taken a little at a time has to be taken some time") {
+  Master master{4096, {.full_resync_max = 120min, .timeout = 60s}};
+  master.hear(handshake + wire("PSYNC", "?", "-1"));
+  master.begin_snapshot();
+  while (master.session->state() != State::failed && master.now < start + 4h) {
+    master.session->add_snapshot(SharedBytes(std::string("piece")));
+    master.sent();
+    master.now += 30s;
+    if (master.now >= master.session->deadline()) master.session->tick(master.now);
+  }
+  CHECK(master.now == start + 120min);
+  CHECK(master.session->failure().message() == "the link timed out: not in step after 120 min");
+}
+
+TEST_CASE("MasterSession: who has nothing to take because others are slow is not the one that is late") {
+  Master master{4096, {.timeout = 60s}};
+  master.hear(handshake + wire("PSYNC", "?", "-1"));
+  master.begin_snapshot();
+  master.sent();
+  CHECK(master.wait(10min).empty());
+  CHECK(master.session->state() == State::sending_snapshot);
+}
+
+TEST_CASE("MasterSession: bytes that make no command are no sign of life") {
+  Master master{4096, {.timeout = 60s}};
+  master.hear(handshake + wire("PSYNC", id_text, "15"));
+  master.grant(15);
+  master.sent();
+  const std::string trickle = "*3\r\n$8\r\nREPLCONF\r\n$1000\r\n" + std::string(900, 'x');
+  for (const char byte : trickle) {
+    master.hear(std::string(1, byte));
+    master.now += 1s;
+    if (master.now >= master.session->deadline()) master.session->tick(master.now);
+    if (master.session->state() == State::failed) break;
+  }
+  CHECK(master.failure() == Errc::link_timeout);
+  CHECK(master.now == start + 60s);
+}
+
+TEST_CASE("MasterSession: a replica without offsets cannot make any up") {
+  Master master;
+  master.hear(wire("SYNC"));
+  master.begin_snapshot();
+  master.session->end_snapshot();
+  master.sent();
+  master.hear(wire("REPLCONF", "ACK", "0"));
+  CHECK(master.session->acknowledged() == Offset{});
+  master.hear(wire("REPLCONF", "ACK", "18446744073709551615"));
+  CHECK(master.session->acknowledged() == Offset{});
 }
 
 TEST_CASE("MasterSession: newlines come each second of waiting, and never on a link that is online") {

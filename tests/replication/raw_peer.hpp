@@ -13,6 +13,9 @@
 
 namespace cluster {
 
+/// A replication id that nobody has.
+inline const std::string some_id(40, 'a');
+
 class RawPeer final : public replikv::LinkEvents, public std::enable_shared_from_this<RawPeer> {
  public:
   /// Connects to a node; talk after the network has run.
@@ -42,6 +45,9 @@ class RawPeer final : public replikv::LinkEvents, public std::enable_shared_from
     const std::vector<replikv::SharedBytes> buffers{replikv::SharedBytes(std::string(text))};
     link_->send(buffers);
   }
+
+  /// Ends the link; a listener takes the next one.
+  void hang_up() { link_->close(); }
 
   [[nodiscard]] bool is_linked() const { return link_ != nullptr; }
   [[nodiscard]] bool is_closed() const { return closed_; }

@@ -87,6 +87,21 @@ TEST_CASE("ReceiveBuffer: in any pieces, with anything consumed of each, no byte
   }
 }
 
+TEST_CASE("ReceiveBuffer: the memory of a giant goes with it, though there are always a few bytes more") {
+  ReceiveBuffer buffer;
+  const std::string giant(20'000'000, 'x');
+  buffer.feed(as_bytes(giant), [](Bytes) { return std::size_t{0}; });
+  CHECK(buffer.capacity() >= giant.size());
+  buffer.feed(as_bytes("tail"), [&giant](Bytes) { return giant.size(); });
+  CHECK(buffer.size() == 4);
+  CHECK(buffer.capacity() < 1'000);
+
+  ReceiveBuffer small{1'000};
+  small.feed(as_bytes(giant), [](Bytes) { return std::size_t{0}; });
+  small.feed({}, [](Bytes all) { return all.size(); });
+  CHECK(small.capacity() < 1'000);
+}
+
 TEST_CASE("Outbox: gives back what was put, in order, whole buffers up to the amount asked for") {
   Outbox outbox;
   CHECK(outbox.empty());
@@ -108,4 +123,21 @@ TEST_CASE("Outbox: gives back what was put, in order, whole buffers up to the am
   std::vector<std::string> texts;
   for (const SharedBytes& bytes : out) texts.emplace_back(as_text(bytes.bytes()));
   CHECK(texts == std::vector<std::string>{"abc", "defg", "h"});
+}
+
+TEST_CASE("Outbox: many small texts are one buffer, in order with others") {
+  Outbox outbox;
+  for (int i = 0; i < 1'000; ++i) outbox.put("+OK\r\n");
+  outbox.put(SharedBytes(std::string("block")));
+  outbox.put("+OK\r\n");
+  CHECK(outbox.queued_bytes() == 5'010);
+  std::vector<SharedBytes> out;
+  CHECK(outbox.take(1, out) == 5'000);
+  CHECK(outbox.take(100, out) == 10);
+  REQUIRE(out.size() == 3);
+  CHECK(as_text(out[1].bytes()) == "block");
+  outbox.put("x");
+  outbox.clear();
+  CHECK(outbox.empty());
+  CHECK(outbox.take(100, out) == 0);
 }

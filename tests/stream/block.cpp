@@ -69,6 +69,19 @@ TEST_CASE("Block: who holds one holds all behind it, and none before it") {
   CHECK(seen_third.expired());
 }
 
+TEST_CASE("Block: bytes that are shared outlive their block, and hold no other") {
+  auto first = std::make_shared<Block>(Offset{0}, 16);
+  auto second = std::make_shared<Block>(Offset{3}, 16);
+  first->fill(as_bytes("abc"));
+  first->link(second);
+  const std::weak_ptr<Block> next = second;
+  const auto shared = first->shared(first->bytes_after(Offset{1}));
+  first.reset();
+  second.reset();
+  CHECK(next.expired());
+  CHECK(as_text(shared.bytes()) == "bc");
+}
+
 TEST_CASE("Block: a chain too long for the call stack is destroyed, up to the first block somebody holds") {
   auto first = std::make_shared<Block>(Offset{0}, 1);
   auto last = first;

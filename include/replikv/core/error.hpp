@@ -29,7 +29,7 @@ enum class Errc {
   refused,         ///< nobody listens there
   link_closed,     ///< the peer, or the network, closed the link
   link_ended,      ///< this node closed the link, for the reason in the detail
-  link_timeout,    ///< the peer was silent for longer than the timeout
+  link_timeout,    ///< the peer was silent, or what it owed did not come in time
   link_cut,        ///< a simulated fault cut the link
   output_limit,    ///< the replica fell behind its output-buffer limit
   unfollowed,      ///< this node was told to follow nobody, or somebody else
@@ -39,6 +39,7 @@ enum class Errc {
   protocol_error,           ///< bytes that are not the protocol
   authentication_required,  ///< NOAUTH
   wrong_password,           ///< WRONGPASS
+  unasked_password,         ///< the master has no password, and refuses the one it was given
   no_permission,            ///< NOPERM
   master_not_ready,         ///< NOMASTERLINK, LOADING: the master asks to be tried again later
   sync_refused,             ///< any other error in answer to PSYNC
@@ -81,7 +82,7 @@ class ErrorCategory final : public std::error_category {
       case Errc::refused: return "connection refused";
       case Errc::link_closed: return "the peer closed the link";
       case Errc::link_ended: return "closed by this node";
-      case Errc::link_timeout: return "the peer was silent for too long";
+      case Errc::link_timeout: return "the link timed out";
       case Errc::link_cut: return "the link was cut";
       case Errc::output_limit: return "the replica fell behind its output buffer limit";
       case Errc::unfollowed: return "told to follow somebody else or nobody";
@@ -89,6 +90,7 @@ class ErrorCategory final : public std::error_category {
       case Errc::protocol_error: return "protocol error";
       case Errc::authentication_required: return "NOAUTH Authentication required.";
       case Errc::wrong_password: return "WRONGPASS invalid username-password pair or user is disabled.";
+      case Errc::unasked_password: return "a password was given to a master that has none";
       case Errc::no_permission: return "NOPERM this user has no permission to replicate";
       case Errc::master_not_ready: return "the master is not ready to serve replicas";
       case Errc::sync_refused: return "the master refused to synchronise";
@@ -122,8 +124,11 @@ struct Failure {
   std::error_code code;
   std::string detail;
 
+  /// Both, for a log; the detail alone where it holds the code's words already, quoted from a peer.
   [[nodiscard]] std::string message() const {
-    return detail.empty() ? code.message() : code.message() + ": " + detail;
+    const std::string words = code.message();
+    if (detail.empty()) return words;
+    return detail.find(words) != std::string::npos ? detail : words + ": " + detail;
   }
   friend bool operator==(const Failure&, const Failure&) = default;
 };

@@ -63,15 +63,21 @@ class MasterSession {
   };
 
   MasterSession(const ReplicationOptions& options, Handler& handler, TimePoint now)
-      : options_(options), handler_(handler), authenticated_(options.accepts.empty()), last_heard_(now) {
+      : options_(options),
+        handler_(handler),
+        authenticated_(options.accepts.empty()),
+        began_(now),
+        last_heard_(now),
+        last_progress_(now) {
     if (!authenticated_) parser_.set_limits(resp::ParserLimits::unauthenticated());
   }
 
   // --- In -----------------------------------------------------------------------------------------
 
-  void receive(Bytes bytes, TimePoint now) {
+  /// `unsent_bytes`: what `collect` gave and the network has not taken yet.
+  void receive(Bytes bytes, TimePoint now, std::size_t unsent_bytes = 0) {
     if (state_ == State::failed) return;
-    last_heard_ = now;
+    unsent_bytes_ = unsent_bytes;
     buffer_.feed(bytes, [this, now](Bytes all) { return parse(all, now); });
   }
 
@@ -83,8 +89,8 @@ class MasterSession {
         outbox_.put(std::string("\n"));
         next_newline_ = now + newline_period;
       }
-    } else if (now >= silence_ends()) {
-      fail(Errc::link_timeout, "nothing heard for " + std::to_string(options_.timeout.count()) + " ms");
+    } else if (now >= patience_ends()) {
+      fail(Errc::link_timeout, impatience(now));
     }
   }
 
@@ -118,6 +124,7 @@ class MasterSession {
     if (understands_marks_) {
       mark_ = mark;
       outbox_.put("$EOF:" + mark_ + "\r\n");
+      is_delivering_ = true;
       state_ = State::sending_snapshot;
     } else {
       state_ = State::collecting_snapshot;
@@ -143,6 +150,7 @@ class MasterSession {
     outbox_.put("$" + std::to_string(collected_bytes_) + "\r\n");
     for (auto& bytes : collected_) outbox_.put(std::move(bytes));
     collected_.clear();
+    is_delivering_ = true;
     go_online();
   }
 
@@ -162,6 +170,7 @@ class MasterSession {
                       TimePoint now) {
     std::size_t bytes = outbox_.take(bytes_max, out);
     if (bytes > 0) last_progress_ = now;
+    if (is_delivering_) follow_delivery(now);
     if (state_ == State::online && bytes < bytes_max) bytes += stream.read(cursor_, bytes_max - bytes, out);
     return bytes;
   }
@@ -169,12 +178,15 @@ class MasterSession {
   /// The time of the next `tick`.
   [[nodiscard]] TimePoint deadline() const noexcept {
     if (state_ == State::failed) return TimePoint::max();
-    return is_waiting() ? next_newline_ : silence_ends();
+    return is_waiting() ? next_newline_ : patience_ends();
   }
 
   [[nodiscard]] State state() const noexcept { return state_; }
   [[nodiscard]] const Failure& failure() const noexcept { return failure_; }
   [[nodiscard]] std::size_t queued_bytes() const noexcept { return outbox_.queued_bytes(); }
+
+  /// Memory held for what was received and is no whole command yet.
+  [[nodiscard]] std::size_t received_capacity() const noexcept { return buffer_.capacity(); }
 
   /// What a replica of this kind needs kept for it: from here on the stream is pinned.
   [[nodiscard]] std::optional<Offset> pinned_from() const noexcept {
@@ -187,6 +199,12 @@ class MasterSession {
   [[nodiscard]] bool takes_snapshot() const noexcept {
     return state_ == State::sending_snapshot || state_ == State::collecting_snapshot;
   }
+
+  /// It takes a snapshot piece by piece, as it is made; otherwise all of it is kept until it is sent.
+  [[nodiscard]] bool understands_marks() const noexcept { return understands_marks_; }
+  /// A whole snapshot is kept for it, not all of which is sent.
+  [[nodiscard]] bool keeps_snapshot() const noexcept { return is_delivering_ && !understands_marks_; }
+
   [[nodiscard]] bool is_replica() const noexcept {
     return state_ != State::handshake && state_ != State::failed;
   }
@@ -215,11 +233,35 @@ class MasterSession {
     return state_ == State::waiting || state_ == State::collecting_snapshot;
   }
 
-  // A replica says nothing while it waits for a snapshot and takes it, however long that is: what it was
-  // sent outside the stream counts as a sign of life. The stream does not; that it has to acknowledge.
-  [[nodiscard]] TimePoint silence_ends() const noexcept {
+  // What a peer owes, and by when: a request to synchronise; then to take the snapshot, about which it need
+  // not say a word, but no word replaces taking it; then a sign of life, which is a whole command or an empty
+  // line, since a byte now and then is none, and the stream that it is sent is none either.
+  [[nodiscard]] TimePoint patience_ends() const noexcept {
+    if (state_ == State::handshake) return began_ + options_.timeout;
+    const TimePoint stalled = last_progress_ + options_.timeout;
+    if (is_delivering_ && !outbox_.empty()) return std::min(stalled, resync_ends_);
+    if (state_ == State::sending_snapshot) return resync_ends_;  // the next piece is ours to make
     if (!knows_offsets_ && state_ == State::online) return TimePoint::max();  // SYNC: never acknowledges
-    return std::max(last_heard_, last_progress_) + options_.timeout;
+    return std::min(std::max(last_heard_ + options_.timeout, stalled), resync_ends_);
+  }
+
+  [[nodiscard]] std::string impatience(TimePoint now) const {
+    const std::string timeout = std::to_string(options_.timeout.count()) + " ms";
+    if (now >= resync_ends_)
+      return "not in step after " + std::to_string(options_.full_resync_max.count()) + " min";
+    if (now >= std::max(last_heard_, last_progress_) + options_.timeout)
+      return "nothing heard for " + timeout;
+    if (state_ == State::handshake) return "no request to synchronise within " + timeout;
+    return "nothing of the snapshot taken for " + timeout;
+  }
+
+  // A snapshot is on its way until it is in step where there is an end mark, else until all of it is sent.
+  void follow_delivery(TimePoint now) noexcept {
+    if (resync_ends_ == TimePoint::max()) resync_ends_ = now + options_.full_resync_max;
+    const bool is_over = state_ == State::online && outbox_.empty();
+    if (!is_over) return;
+    is_delivering_ = false;
+    resync_ends_ = TimePoint::max();
   }
 
   std::size_t parse(Bytes all, TimePoint now) {
@@ -228,20 +270,30 @@ class MasterSession {
       const auto parsed = parser_.parse(all.subspan(consumed));
       if (parsed.status == resp::Parsed::Status::command) {
         consumed += parsed.consumed;
+        last_heard_ = now;
         if (!parser_.arguments().empty()) handle(parser_.arguments(), now);
         continue;
       }
       if (parsed.status == resp::Parsed::Status::error) fail_protocol(parser_.failure().detail);
       break;
     }
-    const std::size_t allowed = authenticated_ ? request_bytes_max : unauthenticated_bytes_max;
-    if (all.size() - consumed > allowed) fail_protocol("Protocol error: request too large for a replica");
-    return consumed;
+    if (state_ != State::failed && all.size() - consumed > bytes_allowed()) {
+      fail_protocol("Protocol error: request too large for a replica");
+    }
+    return state_ == State::failed ? all.size() : consumed;
   }
 
-  void fail_protocol(const std::string& detail) {
-    if (state_ == State::handshake) reply_error("ERR " + detail);
-    fail(Errc::protocol_error, detail);
+  // What a peer may have here, unread of its requests or unsent of its replies.
+  [[nodiscard]] std::size_t bytes_allowed() const noexcept {
+    return authenticated_ ? request_bytes_max : unauthenticated_bytes_max;
+  }
+
+  // `detail` as the wire has it; the code's own words begin with the same.
+  void fail_protocol(std::string_view detail) {
+    if (state_ == State::handshake) reply_error("ERR " + std::string(detail));
+    constexpr std::string_view prefix = "Protocol error: ";
+    if (detail.starts_with(prefix)) detail.remove_prefix(prefix.size());
+    fail(Errc::protocol_error, std::string(detail));
   }
 
   void handle(resp::Arguments command, TimePoint now) {
@@ -251,6 +303,7 @@ class MasterSession {
     if (is_replica()) return handle_from_replica(name, command, now);
     if (name == "auth") return handle_auth(command);
     if (name == "quit") return reply_simple("OK"), fail(Errc::link_closed, "QUIT");
+    if (name == "post" || name == "host:") return fail(Errc::protocol_error, "a request of HTTP");
     const bool known = name == "ping" || name == "replconf" || name == "psync" || name == "sync";
     if (!known) return reply_unknown(command);
     if (name == "psync" ? command.size() < 3 : name == "sync" && command.size() > 1) return reply_arity(name);
@@ -367,7 +420,7 @@ class MasterSession {
       return fail(Errc::forged_ack, "acknowledged " + std::to_string(offset.bytes) + ", was sent " +
                                         std::to_string(cursor_.offset().bytes));
     }
-    acknowledged_ = std::max(acknowledged_, offset);
+    if (knows_offsets_) acknowledged_ = std::max(acknowledged_, offset);
     last_ack_ = now;
     if (state_ == State::awaiting_ack) go_online();
     handler_.on_acknowledged();
@@ -396,9 +449,10 @@ class MasterSession {
   }
 
   void put_reply(std::string reply) {
-    outbox_.put(std::move(reply));
-    const std::size_t allowed = authenticated_ ? request_bytes_max : unauthenticated_bytes_max;
-    if (outbox_.queued_bytes() > allowed) fail(Errc::output_limit, "the peer does not read its replies");
+    outbox_.put(reply);
+    if (outbox_.queued_bytes() + unsent_bytes_ > bytes_allowed()) {
+      fail(Errc::output_limit, "the peer does not read its replies");
+    }
   }
 
   void reply_arity(std::string_view name) {
@@ -422,8 +476,9 @@ class MasterSession {
   Failure failure_;
 
   resp::CommandParser parser_;
-  detail::ReceiveBuffer buffer_;
+  detail::ReceiveBuffer buffer_{unauthenticated_bytes_max};
   detail::Outbox outbox_;
+  std::size_t unsent_bytes_ = 0;
   StreamCursor cursor_;
 
   bool authenticated_;
@@ -437,11 +492,14 @@ class MasterSession {
   std::string mark_;
   std::vector<SharedBytes> collected_;
   std::uint64_t collected_bytes_ = 0;
+  bool is_delivering_ = false;  // a snapshot
 
   Offset acknowledged_;
   TimePoint last_ack_{};
+  TimePoint began_;
   TimePoint last_heard_;
-  TimePoint last_progress_{};
+  TimePoint last_progress_;
+  TimePoint resync_ends_ = TimePoint::max();
   TimePoint next_newline_{};
 };
 

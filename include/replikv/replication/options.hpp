@@ -60,11 +60,11 @@ struct ReplicationOptions {
   std::chrono::milliseconds ack_period{1'000};
   std::chrono::milliseconds reconnect_delay_min{100};  ///< doubled at each failure, with jitter
   std::chrono::milliseconds reconnect_delay_max{5'000};
-  std::chrono::minutes full_resync_max{120};                 ///< from PSYNC to the end of the snapshot
+  std::chrono::minutes full_resync_max{120};  ///< from PSYNC to the end of the snapshot, at both ends
   std::uint64_t command_bytes_max = std::uint64_t{1} << 30;  ///< of one command or transaction received
 
   // --- Both ---------------------------------------------------------------------------------------
-  std::chrono::milliseconds timeout{60'000};  ///< repl-timeout: silence that ends a link
+  std::chrono::milliseconds timeout{60'000};  ///< repl-timeout: silence that ends a link; all of a handshake
   Observer observer{};
   Logger logger{};
   std::optional<std::uint64_t> seed{};  ///< for replication ids and jitter; default: the system's

@@ -4,6 +4,7 @@
 
 #include <replikv/core/bytes.hpp>
 #include <replikv/core/clock.hpp>
+#include <replikv/core/detail/printable.hpp>
 #include <replikv/core/error.hpp>
 #include <replikv/rdb/reader.hpp>
 #include <replikv/replication/detail/outbox.hpp>
@@ -78,6 +79,7 @@ class ReplicaSession {
         position_(position),
         port_(options.announce_port != 0 ? options.announce_port : port),
         last_heard_(now),
+        handshake_ends_(now + options.timeout),
         sync_ends_(now + options.full_resync_max) {
     send({"PING"});
   }
@@ -100,6 +102,8 @@ class ReplicaSession {
     if (state_ == State::failed) return;
     if (now >= last_heard_ + options_.timeout) {
       fail(Errc::link_timeout, "nothing heard for " + std::to_string(options_.timeout.count()) + " ms");
+    } else if (is_introducing() && now >= handshake_ends_) {
+      fail(Errc::link_timeout, "not introduced within " + std::to_string(options_.timeout.count()) + " ms");
     } else if (state_ != State::streaming && now >= sync_ends_) {
       fail(Errc::link_timeout,
            "not in step after " + std::to_string(options_.full_resync_max.count()) + " min");
@@ -110,9 +114,10 @@ class ReplicaSession {
     }
   }
 
-  /// Sends `REPLCONF ACK`: every period, in answer to GETACK, and first of all after a snapshot.
-  void acknowledge(Offset applied) {
-    if (state_ == State::streaming) send({"REPLCONF", "ACK", std::to_string(applied.bytes)});
+  /// Sends `REPLCONF ACK`: every period, in answer to GETACK, and first of all after a snapshot. Of several
+  /// between two calls of `collect` the last one goes out: it says what the others said.
+  void acknowledge(Offset applied) noexcept {
+    if (state_ == State::streaming) acknowledgement_ = applied;
   }
 
   void fail(Errc code, std::string detail) { fail(Failure{code, std::move(detail)}); }
@@ -125,6 +130,10 @@ class ReplicaSession {
   // --- Out ----------------------------------------------------------------------------------------
 
   std::size_t collect(std::size_t bytes_max, std::vector<SharedBytes>& out) {
+    if (acknowledgement_) {
+      send({"REPLCONF", "ACK", resp::IntegerText(acknowledgement_->bytes).view()});
+      acknowledgement_.reset();
+    }
     return outbox_.take(bytes_max, out);
   }
 
@@ -132,7 +141,8 @@ class ReplicaSession {
     if (state_ == State::failed) return TimePoint::max();
     const TimePoint silence = last_heard_ + options_.timeout;
     if (state_ == State::streaming) return std::min(silence, next_sign_);
-    return std::min({silence, sync_ends_, state_ == State::loading ? next_sign_ : TimePoint::max()});
+    const TimePoint ends = is_introducing() ? std::min(handshake_ends_, sync_ends_) : sync_ends_;
+    return std::min({silence, ends, state_ == State::loading ? next_sign_ : TimePoint::max()});
   }
 
   [[nodiscard]] State state() const noexcept { return state_; }
@@ -169,6 +179,11 @@ class ReplicaSession {
  private:
   enum class Reply : std::uint8_t { auth, port, address, capabilities };
   static constexpr std::size_t mark_bytes = 40;
+
+  // From PSYNC on a master may be busy for long, and says so by newlines; before, nothing takes it long.
+  [[nodiscard]] bool is_introducing() const noexcept {
+    return state_ == State::pinging || state_ == State::introducing;
+  }
 
   // Each round takes one line, one run of snapshot bytes or one command; zero: more bytes are needed.
   std::size_t consume(Bytes all, TimePoint now) {
@@ -236,12 +251,15 @@ class ReplicaSession {
     state_ = State::introducing;
   }
 
-  // Only AUTH must succeed; a master may not know the options of REPLCONF.
+  // Only AUTH must succeed; a master may not know the options of REPLCONF. Anything but a status would put
+  // the replies out of step with what they answer.
   void on_introduced(const resp::ReplyLine& line) {
-    const Reply reply = expected_.front();
-    if (reply == Reply::auth && line.kind != resp::LineKind::simple) return fail_reply("AUTH", line);
-    if (line.kind == resp::LineKind::error && line.text.starts_with("NOAUTH"))
-      return fail_reply("REPLCONF", line);
+    const bool is_auth = expected_.front() == Reply::auth;
+    const bool is_error = line.kind == resp::LineKind::error;
+    const bool is_tolerable = is_error && !is_auth && !line.text.starts_with("NOAUTH");
+    if (line.kind != resp::LineKind::simple && !is_tolerable) {
+      return fail_reply(is_auth ? "AUTH" : "REPLCONF", line);
+    }
     expected_.erase(expected_.begin());
     if (!expected_.empty()) return;
     if (position_) {
@@ -308,19 +326,21 @@ class ReplicaSession {
     const auto starts = [&line](std::string_view code) { return line.text.starts_with(code); };
     if (line.kind != resp::LineKind::error) return fail(Errc::protocol_error, detail);
     if (starts("NOMASTERLINK") || starts("LOADING")) return fail(Errc::master_not_ready, detail);
-    if (starts("WRONGPASS") || what == "AUTH") return fail(Errc::wrong_password, detail);
+    if (starts("WRONGPASS") || starts("ERR invalid password")) return fail(Errc::wrong_password, detail);
+    if (what == "AUTH" && is_unasked_password(line.text)) return fail(Errc::unasked_password, detail);
     if (starts("NOAUTH")) return fail(Errc::authentication_required, detail);
     if (starts("NOPERM")) return fail(Errc::no_permission, detail);
     fail(Errc::sync_refused, detail);
   }
 
-  // A peer's text in our log: short, on one line.
-  static std::string shown(std::string_view text) {
-    std::string out(text.substr(0, 200));
-    std::replace_if(
-        out.begin(), out.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
-    return out;
+  // In the words of Redis 7.0, and of Redis up to 5.
+  static bool is_unasked_password(std::string_view error) noexcept {
+    return error.starts_with("ERR AUTH <password> called without any password configured") ||
+           error.starts_with("ERR Client sent AUTH, but no password is set");
   }
+
+  // A peer's text in our log: short, on one line.
+  static std::string shown(std::string_view text) { return detail::printable(text, 200); }
 
   // --- Snapshot -----------------------------------------------------------------------------------
 
@@ -386,7 +406,7 @@ class ReplicaSession {
     for (;;) {
       const auto parsed = parser_.parse(rest.subspan(newlines_));
       if (parsed.status == resp::Parsed::Status::error) {
-        return fail(Errc::protocol_error, "in the stream: " + parser_.failure().detail), 0;
+        return fail(Errc::protocol_error, "in the stream: " + unprefixed(parser_.failure().detail)), 0;
       }
       if (parsed.status == resp::Parsed::Status::need_more) return 0;
       if (parser_.arguments().empty()) {
@@ -400,6 +420,12 @@ class ReplicaSession {
     }
   }
 
+  // The parser's words are those of the wire; the code's own words begin with the same.
+  static std::string unprefixed(std::string_view detail) {
+    constexpr std::string_view prefix = "Protocol error: ";
+    return std::string(detail.starts_with(prefix) ? detail.substr(prefix.size()) : detail);
+  }
+
   void judge(std::optional<Failure> failure) {
     if (failure) fail(std::move(*failure));
   }
@@ -407,7 +433,7 @@ class ReplicaSession {
   void send(std::initializer_list<std::string_view> command) {
     std::string bytes;
     resp::append_command(bytes, resp::Arguments(command.begin(), command.size()));
-    outbox_.put(std::move(bytes));
+    outbox_.put(bytes);
   }
 
   const ReplicationOptions& options_;
@@ -430,7 +456,10 @@ class ReplicaSession {
   std::size_t newlines_ = 0;  // before the current command, in bytes
   Offset received_;
 
+  std::optional<Offset> acknowledgement_;  // to be sent
+
   TimePoint last_heard_;
+  TimePoint handshake_ends_;
   TimePoint sync_ends_;
   TimePoint next_sign_{};
 };

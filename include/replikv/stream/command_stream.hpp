@@ -200,7 +200,7 @@ class CommandStream {
         continue;
       }
       bytes = bytes.first(std::min(bytes.size(), bytes_max - total));
-      out.emplace_back(cursor.block_, bytes);
+      out.push_back(cursor.block_->shared(bytes));
       cursor.offset_ = cursor.offset_ + bytes.size();
       total += bytes.size();
     }

@@ -95,8 +95,10 @@ class Following final : public ReplicaSession::Handler {
   /// Brings the link up to date: sends, checks the session's state and its timer. In its context.
   void attend(MasterLink& link) {
     if (!link.open) return;
-    std::vector<SharedBytes> buffers;
-    if (link.session.collect(Link::window_bytes, buffers) > 0) link.link->send(buffers);
+    if (link.link->unsent_bytes() < unsent_bytes_max) {
+      std::vector<SharedBytes> buffers;
+      if (link.session.collect(Link::window_bytes, buffers) > 0) link.link->send(buffers);
+    }
     if (link.session.state() == ReplicaSession::State::failed)
       return lost(link, Failure(link.session.failure()));
     link.arm();
@@ -109,11 +111,14 @@ class Following final : public ReplicaSession::Handler {
   }
 
   void lost(MasterLink&, const Failure& why) noexcept {
-    const bool was_streaming = core_.master_link_up;
+    // The first attempt after a link that has worked for some time comes at once: a cut is more often a
+    // moment than an outage. A master that ends each link as soon as it is up is not asked more often than
+    // others.
+    const bool was_steady =
+        core_.master_link_up && engine_->now() - up_since_ >= core_.options.reconnect_delay_max;
     end_link(why);
-    // The first attempt after a working link comes at once; a cut is more often a moment than an outage.
-    if (was_streaming) failures_ = 0;
-    retry_after(was_streaming ? Duration{} : back_off());
+    if (was_steady) failures_ = 0;
+    retry_after(was_steady ? Duration{} : back_off());
   }
 
   void describe(ReplicationInfo& info) const {
@@ -214,6 +219,7 @@ class Following final : public ReplicaSession::Handler {
 
  private:
   static constexpr std::chrono::seconds progress_period{1};
+  static constexpr std::size_t unsent_bytes_max = std::size_t{64} << 10;  // what waits is the latest ACK
 
   static bool is_getack(resp::Arguments command) noexcept {
     const auto same = [](std::string_view word, std::string_view upper) {
@@ -312,7 +318,7 @@ class Following final : public ReplicaSession::Handler {
   }
 
   void in_step() noexcept {
-    failures_ = 0;
+    up_since_ = engine_->now();
     core_.master_link_up = true;
   }
 
@@ -374,6 +380,7 @@ class Following final : public ReplicaSession::Handler {
   std::uint64_t tickets_ = 0;  // given out
   std::shared_ptr<MasterLink> link_;
   unsigned failures_ = 0;
+  TimePoint up_since_{};  // of the link that carries the stream
   std::optional<TimePoint> down_since_;
   bool has_history_ = false;  // the stores hold what the stream's id and offset say
 

@@ -124,6 +124,17 @@ class Serving {
     link.arm();
   }
 
+  /// What can be sent is sent first: only then a peer is late that has taken nothing for long.
+  void tick(ReplicaLink& link) {
+    const TimePoint now = link.engine->now();
+    if (link.session.state() == MasterSession::State::waiting && !transfer_ && !delay_) begin_transfer();
+    if (now >= link.session.deadline()) {
+      send(link, now);
+      if (now >= link.session.deadline()) link.session.tick(now);
+    }
+    attend(link);
+  }
+
   void lost(ReplicaLink& link, Failure why) noexcept {
     link.session.fail(std::move(why));
     drop(link);
@@ -318,6 +329,11 @@ class Serving {
     if (transfer_ && !is_wanted()) {
       end_transfer();
       begin_transfer();  // for those who came too late to share it
+    } else if (transfer_) {
+      for (const auto& sharing : links_) {
+        if (sharing->session.takes_snapshot())
+          sharing->attend_later();  // it may have been held up by this one
+      }
     }
     count_once(link);
     update_gate();
@@ -358,8 +374,12 @@ class Serving {
 
   // Everybody who waits shares this snapshot. Its instant is the only moment at which a writer waits.
   void begin_transfer() {
-    const auto waits = [](const auto& link) {
-      return link->session.state() == MasterSession::State::waiting;
+    // A snapshot that is kept whole for those who want its length first is kept once: the next has to wait.
+    const bool is_one_kept = std::any_of(links_.begin(), links_.end(),
+                                         [](const auto& link) { return link->session.keeps_snapshot(); });
+    const auto waits = [is_one_kept](const auto& link) {
+      return link->session.state() == MasterSession::State::waiting &&
+             (!is_one_kept || link->session.understands_marks());
     };
     if (std::none_of(links_.begin(), links_.end(), waits)) return;
     std::string mark;
@@ -513,7 +533,7 @@ void ReplicaLink::in_turn(Action&& action) {
 
 inline void ReplicaLink::on_bytes(Bytes bytes) {
   in_turn([this, bytes] {
-    session.receive(bytes, engine->now());
+    session.receive(bytes, engine->now(), link->unsent_bytes());
     serving_.attend(*this);
   });
 }
@@ -543,8 +563,7 @@ inline void ReplicaLink::arm() {
     if (!self) return;
     self->in_turn([link = self.get()] {
       link->timer_at_ = TimePoint::max();
-      if (const TimePoint now = link->engine->now(); now >= link->session.deadline()) link->session.tick(now);
-      link->serving_.attend(*link);
+      link->serving_.tick(*link);
     });
   });
 }

@@ -23,7 +23,7 @@ class Block {
   static constexpr std::size_t capacity_max = std::size_t{256} << 10;
 
   Block(Offset start, std::size_t capacity)
-      : start_(start), capacity_(capacity), bytes_(std::make_unique_for_overwrite<std::byte[]>(capacity)) {}
+      : start_(start), capacity_(capacity), bytes_(std::make_shared_for_overwrite<std::byte[]>(capacity)) {}
 
   Block(const Block&) = delete;
   Block& operator=(const Block&) = delete;
@@ -64,13 +64,17 @@ class Block {
     return {bytes_.get() + skipped, used_ - skipped};
   }
 
+  /// The same, kept alive with their block's other bytes, but not the blocks that follow it: a link that
+  /// takes its time to end must not pin what is written meanwhile.
+  [[nodiscard]] SharedBytes shared(Bytes bytes) const noexcept { return {bytes_, bytes}; }
+
   void link(std::shared_ptr<Block> next) noexcept { next_ = std::move(next); }
 
  private:
   Offset start_;
   std::size_t capacity_;
   std::size_t used_ = 0;
-  std::unique_ptr<std::byte[]> bytes_;
+  std::shared_ptr<std::byte[]> bytes_;
   std::shared_ptr<Block> next_;
 };
 

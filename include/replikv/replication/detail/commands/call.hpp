@@ -3,6 +3,7 @@
 #pragma once
 
 #include <replikv/core/clock.hpp>
+#include <replikv/core/detail/printable.hpp>
 #include <replikv/core/error.hpp>
 #include <replikv/resp/command.hpp>
 #include <replikv/resp/number.hpp>
@@ -94,18 +95,7 @@ class Why {
   /// "HSET: no store holds values of this type"; the name is the peer's, hence escaped and cut short.
   [[nodiscard]] std::string text() const {
     constexpr std::size_t shown_bytes_max = 64;
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string text;
-    for (const char character : name_.substr(0, shown_bytes_max)) {
-      const auto byte = static_cast<unsigned char>(character);
-      if (byte >= 0x20 && byte < 0x7f && byte != '\\') {
-        text.push_back(character);
-      } else {
-        text.append({'\\', 'x', digits[byte >> 4], digits[byte & 15]});
-      }
-    }
-    if (name_.size() > shown_bytes_max) text.append("...");
-    return text.append(": ").append(text_of(reason_));
+    return printable(name_, shown_bytes_max).append(": ").append(text_of(reason_));
   }
 
   operator std::string() const { return text(); }
