@@ -53,6 +53,8 @@ class Watched {
   [[nodiscard]] bool is_in_history() const noexcept { return is_in_history_; }
   [[nodiscard]] std::uint64_t full_resyncs() const noexcept { return full_resyncs_; }
   [[nodiscard]] std::uint64_t partial_resyncs() const noexcept { return partial_resyncs_; }
+  /// How often it lost the link to its master, or could not make one, and nobody had cut it.
+  [[nodiscard]] std::uint64_t links_lost() const noexcept { return links_lost_; }
   /// The furthest it ever was in a history.
   [[nodiscard]] std::uint64_t reached(const replikv::ReplicationId& id) const {
     const auto found = reached_.find(id.text());
@@ -70,6 +72,20 @@ class Watched {
     if (!has_moved && !thoroughly) return touched_.clear();
     thoroughly ? compare_all() : compare_touched();
     touched_.clear();
+    if (thoroughly) check_backlog();
+  }
+
+  /// The name of a key that should have been deleted by this time; empty: there is none. Only who writes a
+  /// history deletes.
+  [[nodiscard]] std::string overdue(std::chrono::milliseconds patience) const {
+    if (!node_.is_master()) return {};
+    const auto limit = (node_.wall_time() - patience).time_since_epoch().count();
+    for (std::size_t database = 0; database < Reference::databases; ++database) {
+      for (const auto& [key, entry] : state_.keys(database)) {
+        if (entry.expires_at_ms && *entry.expires_at_ms < limit) return key;
+      }
+    }
+    return {};
   }
 
  private:
@@ -93,6 +109,8 @@ class Watched {
       resynced_.promoted = true;
     } else if (const auto* diverged = std::get_if<replikv::Diverged>(&event)) {
       has_diverged_ = diverged->why;
+    } else if (const auto* down = std::get_if<replikv::LinkDown>(&event)) {
+      if (down->side == LinkSide::to_master && down->why.code != replikv::Errc::link_cut) ++links_lost_;
     }
   }
 
@@ -102,7 +120,7 @@ class Watched {
     if (life_ != 0 && node_.store<0>().size() + node_.store<1>().size() == 0) state_ = Reference{};
     life_ = node_.lives();
     at_ = node_.position();
-    cursor_ = node_.stream().cursor_at_end();
+    begin_stream();
     is_in_history_ = node_.is_master();
     if (is_in_history_) chronicle_.begin(at_, state_);
   }
@@ -119,12 +137,21 @@ class Watched {
   }
 
   void adopt(const replikv::Token& now) {
+    const replikv::History history = node_.stream().history();
+    if (history.second_next_byte &&
+        !chronicle_.shares(now.id, history.second_id, *history.second_next_byte - 1))
+      throw Violation("nobody continues what it does not hold", node_.name());
     state_ = chronicle_.state_at(now);
     at_ = now;
-    cursor_ = node_.stream().cursor_at_end();
+    begin_stream();
     is_in_history_ = true;
     note_reached();
     compare_all();
+  }
+
+  void begin_stream() {
+    cursor_ = node_.stream().cursor_at_end();
+    backlog_begins_ = cursor_->offset();
   }
 
   void rename(const replikv::ReplicationId& id) {
@@ -134,7 +161,7 @@ class Watched {
         if (history.second_id.is_set())
           throw Violation("nobody continues what it does not hold", node_.name());
         chronicle_.begin({id, at_.offset}, state_);
-        cursor_ = node_.stream().cursor_at_end();  // what was before is no history of anybody's
+        begin_stream();  // what was before is no history of anybody's
         is_in_history_ = true;
       } else {
         if (history.second_id != at_.id || history.second_next_byte != at_.offset.next_byte())
@@ -175,13 +202,32 @@ class Watched {
   void compare_touched() {
     for (const auto& [database, key] : touched_) {
       database == 0 ? compare(node_.store<0>(), 0, key) : compare(node_.store<1>(), 1, key);
+      if (database == 0 && (key == "left" || key == "right")) check_transaction();
     }
     compare_sizes();
+  }
+
+  // These two are only ever set, and to the same, by a transaction.
+  void check_transaction() const {
+    if (node_.store<0>().get("left") != node_.store<0>().get("right"))
+      throw Violation("a transaction is seen whole", node_.name());
+  }
+
+  // What there is of the stream, up to the size asked for, and little more: its blocks become larger with it.
+  void check_backlog() const {
+    constexpr std::uint64_t smallest_block = 4096;
+    const replikv::History history = node_.stream().history();
+    const std::uint64_t there_is = history.end - backlog_begins_;
+    if (history.backlog_bytes < std::min(history.backlog_bytes_max, there_is))
+      throw Violation("the backlog keeps what it was told to", node_.name());
+    if (history.backlog_bytes > history.backlog_bytes_max + there_is / 2 + 2 * smallest_block)
+      throw Violation("the backlog keeps no more than it was told to", node_.name());
   }
 
   void compare_all() {
     for (const auto& [key, entry] : state_.keys(0)) compare(node_.store<0>(), 0, key);
     for (const auto& [key, entry] : state_.keys(1)) compare(node_.store<1>(), 1, key);
+    check_transaction();
     compare_sizes();
   }
 
@@ -224,18 +270,28 @@ class Watched {
   Reference state_;
   KeyList touched_;
   std::optional<replikv::StreamCursor> cursor_;
+  replikv::Offset backlog_begins_;
   bool is_in_history_ = false;
   Resynced resynced_;
   std::string has_diverged_;
   std::uint64_t full_resyncs_ = 0;
   std::uint64_t partial_resyncs_ = 0;
+  std::uint64_t links_lost_ = 0;
   std::map<std::string, std::uint64_t> reached_;
 };
 
 /// All nodes of a cluster, and the rules between them.
 class Invariants {
  public:
-  explicit Invariants(SimulatedCluster& cluster) {
+  static constexpr std::uint64_t often = 64;
+
+  /// `options`: of the nodes. `thorough_every`: so many events, all data is looked at.
+  explicit Invariants(SimulatedCluster& cluster, const replikv::ReplicationOptions& options = {},
+                      std::uint64_t thorough_every = often)
+      : cluster_(cluster),
+        timeout_(options.timeout),
+        output_bytes_max_(std::min(options.output_limit.soft_bytes, options.output_limit.hard_bytes)),
+        thorough_every_(thorough_every) {
     for (std::size_t i = 0; i < cluster.size(); ++i) {
       watched_.push_back(std::make_unique<Watched>(
           cluster.node(i), chronicle_,
@@ -247,13 +303,15 @@ class Invariants {
   /// After an event. Masters first: what they wrote is the measure of all others.
   void check() {
     if (!heard_.empty()) throw Violation("a partial resync where the bytes exist", heard_);
-    const bool thoroughly = ++events_ % thorough_every == 0;
+    if (!served_.empty()) throw Violation("who has lost its master serves nobody", served_);
+    if (!babble_.empty()) throw Violation("nodes understand each other", babble_);
+    const bool thoroughly = ++events_ % thorough_every_ == 0;
     for (const bool master : {true, false}) {
       for (const auto& each : watched_) {
         if (each->node().is_running() && each->node().is_master() == master) each->check(thoroughly);
       }
     }
-    if (thoroughly) check_acknowledgements();
+    if (thoroughly) check_links();
   }
 
   /// Everything, now.
@@ -263,7 +321,7 @@ class Invariants {
         if (each->node().is_running() && each->node().is_master() == master) each->check(true);
       }
     }
-    check_acknowledgements();
+    check_links();
   }
 
   /// From now on a node that is in a history must ask for it: no link from an earlier life of it, or to an
@@ -279,10 +337,37 @@ class Invariants {
   [[nodiscard]] std::uint64_t events() const noexcept { return events_; }
 
  private:
-  static constexpr std::uint64_t thorough_every = 64;
+  static constexpr std::uint64_t written_at_most = std::uint64_t{32} << 20;  // in a run, by far
+  static constexpr std::chrono::seconds patience{3};                         // with what must pass by itself
+
+  // Nothing here changes bytes on their way, forges any, or is too much. An observer must not throw: `check`
+  // does.
+  void hear_babble(const Watched& at, const replikv::Event& event) {
+    using replikv::Errc;
+    const auto* down = std::get_if<replikv::LinkDown>(&event);
+    if (down == nullptr) return;
+    for (const Errc code : {Errc::protocol_error, Errc::snapshot_corrupt, Errc::snapshot_version,
+                            Errc::forged_ack, Errc::bad_value, Errc::sync_refused}) {
+      if (down->why.code == code) babble_ = at.node().name() + ": " + down->why.message();
+    }
+    if (down->why.code == Errc::output_limit && output_bytes_max_ > written_at_most)
+      babble_ = at.node().name() + ": " + down->why.message();
+  }
+
+  // What a replica without its master could pass on may be nobody's history any more.
+  void hear_served(const Watched& at, const replikv::Event& event) {
+    const auto* begun = std::get_if<replikv::FullResyncStarted>(&event);
+    const auto* granted = std::get_if<replikv::PartialResync>(&event);
+    const bool is_to_replica = (begun != nullptr && begun->side == replikv::LinkSide::to_replica) ||
+                               (granted != nullptr && granted->side == replikv::LinkSide::to_replica);
+    if (!is_to_replica || !at.node().is_replica()) return;
+    if (at.node().info().master->state != replikv::MasterLinkState::connected) served_ = at.node().name();
+  }
 
   // A full resync is for those whose bytes are not there. An observer must not throw: `check` does.
   void hear(const Watched& at, const replikv::Event& event) {
+    hear_babble(at, event);
+    hear_served(at, event);
     const auto* begun = std::get_if<replikv::FullResyncStarted>(&event);
     if (begun == nullptr || begun->side != replikv::LinkSide::to_replica) return;
     const replikv::History history = at.node().stream().history();
@@ -301,22 +386,52 @@ class Invariants {
     if (why == "it asked for no history" && must_ask_.contains(peer)) heard_ = peer + " forgot its history";
   }
 
+  void check_links() {
+    for (const auto& each : watched_) {
+      if (!each->node().is_running()) continue;
+      const replikv::ReplicationInfo info = each->node().info();
+      if (each->is_in_history()) check_acknowledgements(*each, info);
+      check_what_passes(*each, info);
+    }
+  }
+
   // WAIT counts these: nobody may be said to hold what it never held.
-  void check_acknowledgements() {
-    for (const auto& master : watched_) {
-      if (!master->node().is_running() || !master->is_in_history()) continue;
-      const replikv::ReplicationInfo info = master->node().info();
-      for (const auto& replica : info.replicas) {
-        if (replica.state != replikv::ReplicaState::online || replica.acknowledged.bytes == 0) continue;
-        const auto peer = std::find_if(watched_.begin(), watched_.end(),
-                                       [&](const auto& each) { return each->node().name() == replica.ip; });
-        if (peer == watched_.end()) continue;
-        if (replica.acknowledged > info.history.end ||
-            !has_held(**peer, info.history, replica.acknowledged.bytes))
-          throw Violation("acknowledged is held", replica.ip + " is said to hold byte " +
-                                                      std::to_string(replica.acknowledged.bytes) + " of " +
-                                                      master->node().name());
-      }
+  void check_acknowledgements(const Watched& master, const replikv::ReplicationInfo& info) const {
+    for (const auto& replica : info.replicas) {
+      if (replica.state != replikv::ReplicaState::online || replica.acknowledged.bytes == 0) continue;
+      const auto peer = std::find_if(watched_.begin(), watched_.end(),
+                                     [&](const auto& each) { return each->node().name() == replica.ip; });
+      if (peer == watched_.end()) continue;
+      if (replica.acknowledged > info.history.end ||
+          !has_held(**peer, info.history, replica.acknowledged.bytes))
+        throw Violation("acknowledged is held", replica.ip + " is said to hold byte " +
+                                                    std::to_string(replica.acknowledged.bytes) + " of " +
+                                                    master.node().name());
+    }
+  }
+
+  // What may be so for a moment, and must not stay.
+  void check_what_passes(const Watched& at, const replikv::ReplicationInfo& info) {
+    const std::string& name = at.node().name();
+    const bool acts = !at.node().is_paused();
+    const bool hears_nothing = info.master && info.master->state == replikv::MasterLinkState::connected &&
+                               info.master->last_io_ago && *info.master->last_io_ago > timeout_;
+    must_pass("a link that is silent for too long ends", name + " to its master", acts && hears_nothing);
+    const bool is_silent = std::any_of(info.replicas.begin(), info.replicas.end(),
+                                       [this](const auto& replica) { return replica.lag > timeout_; });
+    must_pass("a link that is silent for too long ends", name + " to a replica", acts && is_silent);
+    const std::string key = acts ? at.overdue(patience) : std::string();
+    must_pass("what has expired is deleted", name, !key.empty());
+  }
+
+  void must_pass(const std::string& invariant, const std::string& what, bool is_so) {
+    const auto begun = lasting_.find(what);
+    if (!is_so) {
+      if (begun != lasting_.end()) lasting_.erase(begun);
+    } else if (begun == lasting_.end()) {
+      lasting_.emplace(what, cluster_.elapsed());
+    } else if (cluster_.elapsed() - begun->second > patience) {
+      throw Violation(invariant, what);
     }
   }
 
@@ -327,11 +442,18 @@ class Invariants {
             peer.reached(history.second_id) >= offset);
   }
 
+  SimulatedCluster& cluster_;
+  std::chrono::milliseconds timeout_;
+  std::uint64_t output_bytes_max_;
+  std::uint64_t thorough_every_;
   Chronicle chronicle_;
   std::vector<std::unique_ptr<Watched>> watched_;
   std::uint64_t events_ = 0;
   std::set<std::string> must_ask_;
   std::string heard_;
+  std::string served_;
+  std::string babble_;
+  std::map<std::string, replikv::Duration> lasting_;  // since when it has been so
 };
 
 }  // namespace simulation

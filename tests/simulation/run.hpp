@@ -61,6 +61,19 @@ inline constexpr auto healing_time_max = 180s;  ///< until all agree after the l
   return all;
 }
 
+inline constexpr std::uint64_t large_every = 50;  ///< a run with much data costs as much as a few others
+
+/// Gives the run more data than a link takes at once, early on.
+inline void make_large(Plan& plan, Random& random) {
+  plan.keys.is_large = true;
+  plan.keys.big_bytes_max = 200'000;
+  plan.conditions.chunk_bytes_max = 0;
+  plan.conditions.bytes_per_second_max = 1 << 20;
+  for (int i = 0; i < 24; ++i) {
+    plan.events.emplace_back(Write{1s + i * 100ms, Write::Kind::set_big, random()});
+  }
+}
+
 /// The plan of a seed.
 [[nodiscard]] inline Plan plan_of(std::uint64_t seed) {
   Random random(seed);
@@ -86,6 +99,7 @@ inline constexpr auto healing_time_max = 180s;  ///< until all agree after the l
   const unsigned writes_per_second = 1 + static_cast<unsigned>(random.below(15));
   for (const Write& write : draw_writes(random, span_of_run, writes_per_second))
     plan.events.emplace_back(write);
+  if (seed % large_every == large_every / 2) make_large(plan, random);
   FaultMix mix = FaultMix::draw(random);
   mix[Fault::Kind::corrupt_after] = 0;  // the stream has no checksum: see corruption.cpp
   for (const Fault& fault : draw_faults(random, mix, nodes, span_of_run)) plan.events.emplace_back(fault);
@@ -122,7 +136,10 @@ class Run {
  public:
   /// `tells`: the outcome of a bad run has its story. `census`, if any, counts what is seen.
   Run(const Plan& plan, bool tells, Census* census)
-      : plan_(plan), cluster_(options_of(plan, tells)), invariants_(cluster_), workload_(plan.keys) {
+      : plan_(plan),
+        cluster_(options_of(plan, tells)),
+        invariants_(cluster_, plan.options, Invariants::often * (plan.keys.is_large ? 16 : 1)),
+        workload_(plan.keys, plan.options) {
     cluster_.network().set_conditions(plan.conditions);
     if (census != nullptr) {
       cluster_.network().set_observer([census](const replikv::Traffic& traffic) { census->note(traffic); });
@@ -175,6 +192,10 @@ class Run {
     const auto& write = std::get<Write>(event);
     for (std::size_t i = 0; i < cluster_.size(); ++i) {
       SimulatedNode& node = cluster_.node(i);
+      if (node.is_paused() || !node.is_running()) workload_.forget(node);
+      if (node.is_replica() && !node.is_paused() && write.seed % 64 == i) {
+        workload_.try_on_replica(write, invariants_.watched(i));
+      }
       if (!node.is_master() || node.is_paused()) continue;
       workload_.perform(write, invariants_.watched(i));
       ++outcome.writes;
@@ -192,8 +213,12 @@ class Run {
       node.set_drift(0);
     }
     invariants_.check_all();
-    cluster_.advance(5s);  // what is still on its way from before arrives
-    cluster_.fail_over(chosen_master());
+    if (plan_.seed % 2 == 0 && has_one_master()) {
+      cluster_.advance(plan_.options.timeout + 5s);  // each finds out by itself what it has lost
+    } else {
+      cluster_.advance(5s);  // what is still on its way from before arrives
+      cluster_.fail_over(chosen_master());
+    }
     invariants_.check_all();
     invariants_.judge_requests();
     std::uint64_t before = 0;
@@ -212,8 +237,32 @@ class Run {
     for (std::size_t i = 0; i < cluster_.size(); ++i) after += invariants_.watched(i).full_resyncs();
     if (after - before > 3 * cluster_.size())
       throw Violation("no full resync livelock", std::to_string(after - before));
-    cluster_.advance(Promises::patience + 1s);
+    const std::uint64_t lost = links_lost();
+    cluster_.advance(std::max<replikv::Duration>(plan_.options.timeout, Promises::patience) + 1s);
     promises_.check_all_ended();
+    if (links_lost() != lost) throw Violation("a link stays in peace", "one was lost");
+    if (!cluster_.run_until([this] { return cluster_.is_settled(); }, 5s))
+      throw Violation("a link stays in peace", "not all are in step any more");
+  }
+
+  [[nodiscard]] std::uint64_t links_lost() {
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < cluster_.size(); ++i) sum += invariants_.watched(i).links_lost();
+    return sum;
+  }
+
+  // All others follow it, one behind the other.
+  [[nodiscard]] bool has_one_master() {
+    for (std::size_t i = 0; i < cluster_.size(); ++i) {
+      const replikv::testing::AnyNode* node = &cluster_.node(i);
+      for (std::size_t steps = 0; steps < cluster_.size() && node != nullptr; ++steps)
+        node = node->followed();
+      if (node != nullptr) return false;  // in a circle
+      if (cluster_.node(i).is_master() ? &cluster_.node(i) != &chosen_master()
+                                       : cluster_.node(i).followed() == nullptr)
+        return false;
+    }
+    return true;
   }
 
   SimulatedNode& chosen_master() {

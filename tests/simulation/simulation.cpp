@@ -25,17 +25,19 @@ TEST_CASE("the same seed gives the same run, byte for byte, and another seed ano
 }
 
 TEST_CASE("every topology, fault and operation is drawn") {
-  std::vector<bool> topology(topologies().size()), fault(Fault::kinds), write(Write::kinds);
+  std::vector<bool> topology(topologies().size()), fault(Fault::kinds), write(Write::kinds), large(2);
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
     const Plan plan = plan_of(seed);
     topology[plan.topology] = true;
+    large[plan.keys.is_large ? 1 : 0] = true;
     for (const PlannedEvent& event : plan.events) {
       if (const auto* held = std::get_if<Fault>(&event)) fault[static_cast<std::size_t>(held->kind)] = true;
       if (const auto* held = std::get_if<Write>(&event)) write[static_cast<std::size_t>(held->kind)] = true;
     }
   }
   fault[static_cast<std::size_t>(Fault::Kind::corrupt_after)] = true;  // see corruption.cpp
-  for (const auto& all : {topology, fault, write}) CHECK(std::count(all.begin(), all.end(), false) == 0);
+  for (const auto& all : {topology, fault, write, large})
+    CHECK(std::count(all.begin(), all.end(), false) == 0);
 }
 
 TEST_CASE("a run that breaks a rule becomes a handful of events and a story that names its seed") {

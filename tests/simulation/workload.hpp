@@ -50,12 +50,16 @@ struct KeySpace {
   std::uint64_t hot = 4;  ///< every second operation is on one of these
   std::uint64_t value_bytes_max = 100;
   std::uint64_t big_bytes_max = 5000;
+  /// Big values are larger than any link takes at once, and have keys of their own, so that they add up: a
+  /// snapshot of them takes its time.
+  bool is_large = false;
 };
 
 /// Performs writes on a master, and checks what each of them did.
 class Workload {
  public:
-  explicit Workload(const KeySpace& space) : space_(space) {}
+  Workload(const KeySpace& space, const replikv::ReplicationOptions& options)
+      : space_(space), options_(options) {}
 
   void perform(const Write& write, Watched& master) {
     replikv::Random random(write.seed);
@@ -69,7 +73,21 @@ class Workload {
         throw Violation("an operation does what it says",
                         "kind " + std::to_string(static_cast<int>(write.kind)) + " on " + where.second);
     }
+    if (write.kind != Write::Kind::read) judge_refusal(write.at, doing);
   }
+
+  /// Tries to write on a replica, which must refuse. The checkers see that nothing has changed.
+  void try_on_replica(const Write& write, Watched& replica) {
+    replikv::Random random(write.seed);
+    std::error_code error;
+    replica.node().store<0>().set(key(random), "not here", error);
+    if (error != replikv::Errc::read_only)
+      throw Violation("a replica takes no writes", replica.node().name());
+    replica.check(true);
+  }
+
+  /// A node that does nothing at present is not judged by what it did before.
+  void forget(const SimulatedNode& node) { lonely_since_.erase(node.name()); }
 
  private:
   struct Doing {
@@ -79,6 +97,25 @@ class Workload {
     std::string key;
     std::error_code error;
   };
+
+  // A master refuses if it has too few good replicas, and only then.
+  void judge_refusal(replikv::Duration now, const Doing& doing) {
+    const std::string& name = doing.node.name();
+    if (options_.min_replicas_to_write == 0) {
+      if (doing.error) throw Violation("a master takes writes", name + ": " + doing.error.message());
+      return;
+    }
+    const replikv::ReplicationInfo info = doing.node.info();
+    if (doing.error && info.good_replicas >= options_.min_replicas_to_write)
+      throw Violation("a master takes writes", name + ": " + doing.error.message());
+    const auto good = std::count_if(info.replicas.begin(), info.replicas.end(), [this](const auto& replica) {
+      return replica.state == replikv::ReplicaState::online &&
+             std::chrono::floor<std::chrono::seconds>(replica.lag) <= options_.min_replicas_max_lag;
+    });
+    if (doing.error || good >= options_.min_replicas_to_write) return forget(doing.node);
+    const auto since = lonely_since_.emplace(name, now).first->second;
+    if (now - since > std::chrono::seconds(2)) throw Violation("too few replicas, no writes", name);
+  }
 
   std::string key(replikv::Random& random) const {
     const bool hot = random.below(2) == 0;
@@ -106,7 +143,7 @@ class Workload {
   void carry_out(Write::Kind kind, Doing& doing) {
     switch (kind) {
       case Write::Kind::set: return set(doing, space_.value_bytes_max, false);
-      case Write::Kind::set_big: return set(doing, space_.big_bytes_max, false);
+      case Write::Kind::set_big: return set_big(doing);
       case Write::Kind::set_expiring: return set(doing, space_.value_bytes_max, true);
       case Write::Kind::set_if_absent: return set_where(doing, true);
       case Write::Kind::set_if_present: return set_where(doing, false);
@@ -133,6 +170,11 @@ class Workload {
     doing.node.store<0>().set(doing.key, text, replikv::Expiry(at), doing.error);
     const bool is_over = at <= doing.node.wall_time();
     expect(0, doing.key, is_over ? std::nullopt : std::optional(Entry{text, at.time_since_epoch().count()}));
+  }
+
+  void set_big(Doing& doing) {
+    if (space_.is_large) doing.key = "large:" + std::to_string(doing.random.below(24));
+    set(doing, space_.big_bytes_max, false);
   }
 
   replikv::WallTime expiry(Doing& doing) const {
@@ -228,11 +270,14 @@ class Workload {
   }
 
   void clear(Doing& doing) {
-    for (const auto& [key, entry] : doing.watched.state().keys(0)) expect(0, key, std::nullopt);
-    doing.node.store<0>().clear(doing.error);
+    const std::size_t database = doing.random.below(2);
+    for (const auto& [key, entry] : doing.watched.state().keys(database)) expect(database, key, std::nullopt);
+    database == 0 ? doing.node.store<0>().clear(doing.error) : doing.node.store<1>().clear(doing.error);
   }
 
   KeySpace space_;
+  replikv::ReplicationOptions options_;
+  std::map<std::string, replikv::Duration> lonely_since_;  // takes writes though it has too few good replicas
   std::map<std::pair<std::size_t, std::string>, std::optional<Entry>> expected_;
 };
 

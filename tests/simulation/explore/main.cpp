@@ -1,7 +1,9 @@
 // Plays seeds of the simulation until there are enough, or time is up, or it is stopped; reports what
 // broke, made as short as it gets, and what was seen.
 //
-//   explore [--seeds N] [--minutes M] [--from SEED] [--threads T] [--until-first]
+//   explore [--seeds N] [--minutes M] [--from SEED] [--threads T] [--until-first] [--brief]
+//
+// --brief is for programs that read it: each seed is named before it is played, and no story is told.
 #include <replikv/core/random.hpp>
 
 #include <atomic>
@@ -34,14 +36,15 @@ struct Options {
   std::optional<std::uint64_t> from;
   unsigned threads = std::max(1U, std::thread::hardware_concurrency());
   bool until_first = false;
+  bool brief = false;
 };
 
 std::optional<Options> read_options(int count, char** words) {
   Options options;
   for (int i = 1; i < count; ++i) {
     const std::string_view word = words[i];
-    if (word == "--until-first") {
-      options.until_first = true;
+    if (word == "--until-first" || word == "--brief") {
+      (word == "--brief" ? options.brief : options.until_first) = true;
       continue;
     }
     if (i + 1 == count) return std::nullopt;
@@ -77,6 +80,7 @@ class Exploration {
   void explore() {
     Census census;
     for (std::uint64_t n = dealt_++; n < options_.seeds && !is_over(); n = dealt_++) {
+      if (options_.brief) say("playing " + word(first_ + n));
       const Outcome outcome = run(plan_of(first_ + n), &census);
       const bool twice = n % 100 == 0;  // some of them, to see that nothing but the seed decides
       const bool same = !twice || run(plan_of(first_ + n)).trace_hash == outcome.trace_hash;
@@ -107,7 +111,7 @@ class Exploration {
         word(sum_.full_resyncs).c_str(), word(sum_.partial_resyncs).c_str(),
         std::chrono::duration<double>(sum_.healing).count());
     std::printf("trace of all: %016llx\n", static_cast<unsigned long long>(sum_.trace_hash));
-    if (first_bad_) tell(*first_bad_);
+    if (first_bad_ && !options_.brief) tell(*first_bad_);
     std::printf("%s seeds, %zu bad\n", word(done_).c_str(), bad_);
     return bad_ == 0 && done_ > 0;
   }
@@ -117,6 +121,10 @@ class Exploration {
 
   static std::uint64_t fresh_seed() { return Random::from_system()() >> 16; }
   static std::string word(std::uint64_t number) { return std::to_string(number); }
+  static void say(const std::string& line) {
+    std::printf("%s\n", line.c_str());
+    std::fflush(stdout);
+  }
 
   [[nodiscard]] bool is_over() const {
     return is_stopped || (options_.until_first && first_bad_is_known_) ||
@@ -136,9 +144,8 @@ class Exploration {
     for (std::size_t i = 0; i < Fault::kinds; ++i) sum_.faults[i] += outcome.faults[i];
     if (outcome.is_good() && same) return;
     ++bad_;
-    std::printf("seed %s: %s\n", word(seed).c_str(),
-                same ? outcome.violation.c_str() : "two runs of it differ: something else decides, too");
-    std::fflush(stdout);
+    say("seed " + word(seed) + ": " +
+        (same ? outcome.violation : "two runs of it differ: something else decides, too"));
     if (!outcome.is_good() && (!first_bad_ || seed < *first_bad_)) first_bad_ = seed;
     first_bad_is_known_ = true;
   }
@@ -173,7 +180,8 @@ int main(int count, char** words) {
   const auto options = read_options(count, words);
   if (!options) {
     std::fprintf(stderr,
-                 "usage: explore [--seeds N] [--minutes M] [--from SEED] [--threads T] [--until-first]\n");
+                 "usage: explore [--seeds N] [--minutes M] [--from SEED] [--threads T] [--until-first] "
+                 "[--brief]\n");
     return 2;
   }
   std::signal(SIGINT, [](int) { is_stopped = true; });
