@@ -87,12 +87,39 @@ TEST_CASE("after a promotion the other replicas continue by partial resync") {
     other.role->wait_for(before, 0ms, [&outcome](std::error_code error) { outcome = error; });
     CHECK(!outcome);
   }
-  SUBCASE("a token the old master gave for a write nobody got is reported as lost") {
+  SUBCASE("a token the old master gave for a write nobody got is lost, and who was promoted knows it") {
     const Token lost{before.id, after.offset + 1000};
     std::error_code outcome;
     other.role->wait_for(lost, 0ms, [&outcome](std::error_code error) { outcome = error; });
+    CHECK(outcome == Errc::timeout);
+    ReplicationReplica demoted = std::move(promoted).demote();
+    demoted.wait_for(lost, 0ms, [&outcome](std::error_code error) { outcome = error; });
     CHECK(outcome == Errc::history_lost);
   }
+}
+
+TEST_CASE("a replica that was behind at a promotion does not call lost what the new master has") {
+  SimulatedTransport network{24};
+  MasterNode master{network, "master"};
+  ReplicaNode heir{network};
+  ReplicaNode behind{network, {}, 3};
+  heir.role->listen(network, "heir");
+  heir.role->follow(network, "master");
+  behind.role->follow(network, "master");
+  REQUIRE(synced(network, heir, *master.role));
+  REQUIRE(synced(network, behind, *master.role));
+  behind.role->unfollow();
+  const Written survivor = master.store.set("survivor", "1");
+  REQUIRE(synced(network, heir, *master.role));
+  master.role.reset();
+  const ReplicationMaster promoted = std::move(*heir.role).promote();
+  std::error_code outcome;
+  behind.role->wait_for(survivor, 60s, [&outcome](std::error_code error) { outcome = error; });
+  behind.role->follow(network, "heir");
+  REQUIRE(synced(network, behind, promoted));
+  CHECK(behind.info().partial_resyncs == 1);
+  CHECK(behind.store.get("survivor") == "1");
+  CHECK(!outcome);  // not decided, and above all not lost
 }
 
 TEST_CASE("a demoted master rejoins its successor by partial resync when it had nothing more") {

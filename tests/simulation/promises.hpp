@@ -55,12 +55,12 @@ class Promises {
     for (const Answer& answer : answers_) {
       const Watched& watched = invariants_.watched(answer.node);
       if (!watched.node().is_running() || !watched.is_in_history()) continue;
-      const bool is_there = watched.position().offset >= answer.written.offset &&
-                            invariants_.chronicle().shares(watched.position().id, answer.written.id,
+      const bool survived = invariants_.chronicle().shares(watched.position().id, answer.written.id,
                                                            answer.written.offset.bytes);
+      const bool is_there = survived && watched.position().offset >= answer.written.offset;
       if (!answer.error && !is_there) throw Violation("what was waited for is there", watched.node().name());
-      if (answer.error == replikv::Errc::history_lost && is_there)
-        throw Violation("what is lost is not there", watched.node().name());
+      if (answer.error == replikv::Errc::history_lost && survived)
+        throw Violation("what is lost did not survive", watched.node().name());
     }
     answers_.clear();
   }

@@ -71,9 +71,11 @@ class ReplicationReplica {
   }
 
   /// Waits until the stores hold the write that returned `written`: read your own writes. A token stays
-  /// good across a promotion, if the write survived it.
+  /// good across a promotion, if the write survived it and this replica had it by then: one that was behind
+  /// cannot tell what became of later writes under the former id, and times out.
   ///
-  /// Errors  `Errc::timeout`; `Errc::history_lost`: the write will never come; `Errc::detached`
+  /// Errors  `Errc::timeout`; `Errc::history_lost`: the write did not survive this node's own promotion;
+  ///         `Errc::detached`
   /// Never from an observer or a transport's thread.
   void wait_for(const Token& written, std::chrono::milliseconds timeout) {
     detail::throw_if(node_.get()->wait_for(written, timeout));

@@ -190,6 +190,7 @@ class Following final : public ReplicaSession::Handler {
   std::optional<Failure> on_partial_resync(std::optional<ReplicationId> id) override {
     const Token held = core_.stream->position();
     if (id && *id != held.id) {
+      core_.former_history_ended_here = false;
       core_.stream->continue_as(*id);
       serving_.close_links("the history goes on under another replication id");
     }

@@ -232,6 +232,7 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     const auto id = ReplicationId::random(random);
     if (following_.has_history()) {
       stream->continue_as(id);
+      former_history_ended_here = true;
     } else {
       stream->restart(id, stream->end(), CommandStream::no_database);
     }
@@ -312,9 +313,8 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     const bool is_ours = token.id == history.id;
     if (is_ours && token.offset <= history.end) return std::error_code{};
     if (!is_ours && token.id == history.second_id && history.second_next_byte) {
-      // That history ended where ours went on under another name; what it had beyond that is lost.
-      const bool shared = token.offset.bytes < *history.second_next_byte;
-      return shared ? std::error_code{} : make_error_code(Errc::history_lost);
+      if (token.offset.bytes < *history.second_next_byte) return std::error_code{};
+      if (former_history_ended_here) return make_error_code(Errc::history_lost);
     }
     return std::nullopt;
   }

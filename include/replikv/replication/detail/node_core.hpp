@@ -65,6 +65,9 @@ class NodeCore {
   Role role;
   bool master_link_up = false;  ///< a replica whose link carries the stream
   bool closed = false;
+  /// This node was promoted when the former history ended: it knows where. Who was only told the new id may
+  /// have been behind, and does not.
+  bool former_history_ended_here = false;
   std::shared_ptr<const Engines> engines = std::make_shared<const Engines>();  ///< all ever used
 
   /// Something found no memory and is still to be done. Any thread.
