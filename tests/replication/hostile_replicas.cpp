@@ -202,6 +202,26 @@ TEST_CASE("a reader that stops inside its snapshot is dropped whatever it says, 
   CHECK_FALSE(silent->is_closed());
 }
 
+TEST_CASE("a reader that stops while it has its snapshot to itself is dropped, and the next one served") {
+  SimulatedTransport network{68};
+  MasterNode master{network, "master", {.timeout = 60s}};
+  master.role->listen(network, "for the stalled");
+  fill(master.store, 8'000, 1'000);
+  const auto stalled = RawPeer::connect(network, "for the stalled");
+  network.run_for(10ms);
+  network.stall("for the stalled", Direction::toward_connector);
+  stalled->send(wish_for_snapshot);
+  network.run_for(1s);
+  ReplicaNode replica{network};
+  replica.role->follow(network, "master");
+  network.run_for(70s);
+  const auto downs = master.log.all<LinkDown>();
+  REQUIRE(downs.size() == 1);
+  CHECK(downs[0].why.code == Errc::link_timeout);
+  CHECK(replica.log.count<FullResyncDone>() == 1);
+  CHECK(contents(replica.store) == contents(master.store));
+}
+
 TEST_CASE("many who ask for a snapshot at once share it, and those who come meanwhile the next one") {
   SimulatedTransport network{63};
   MasterNode master{network, "master"};

@@ -388,7 +388,10 @@ class Invariants {
 
   void check_links() {
     for (const auto& each : watched_) {
-      if (!each->node().is_running()) continue;
+      if (!each->node().is_running()) {
+        forget_what_passes(each->node().name());
+        continue;
+      }
       const replikv::ReplicationInfo info = each->node().info();
       if (each->is_in_history()) check_acknowledgements(*each, info);
       check_what_passes(*each, info);
@@ -433,6 +436,11 @@ class Invariants {
     } else if (cluster_.elapsed() - begun->second > patience) {
       throw Violation(invariant, what);
     }
+  }
+
+  // A node that is down does nothing wrong; when it starts, its time starts anew.
+  void forget_what_passes(const std::string& name) {
+    std::erase_if(lasting_, [&name](const auto& each) { return each.first.starts_with(name); });
   }
 
   // Under this id, or under the one before, which went as far as there.

@@ -165,11 +165,12 @@ class MasterSession {
   // --- Out ------------------------------------------------------------------------------------------
 
   /// Appends to `out` what may be sent now: replies and snapshot first, then the stream; about
-  /// `bytes_max` at most. Returns the bytes.
+  /// `bytes_max` at most; 0 says that the network takes nothing now. Returns the bytes.
   std::size_t collect(const CommandStream& stream, std::size_t bytes_max, std::vector<SharedBytes>& out,
                       TimePoint now) {
     std::size_t bytes = outbox_.take(bytes_max, out);
     if (bytes > 0) last_progress_ = now;
+    is_held_up_ = bytes_max == 0;
     if (is_delivering_) follow_delivery(now);
     if (state_ == State::online && bytes < bytes_max) bytes += stream.read(cursor_, bytes_max - bytes, out);
     return bytes;
@@ -239,7 +240,7 @@ class MasterSession {
   [[nodiscard]] TimePoint patience_ends() const noexcept {
     if (state_ == State::handshake) return began_ + options_.timeout;
     const TimePoint stalled = last_progress_ + options_.timeout;
-    if (is_delivering_ && !outbox_.empty()) return std::min(stalled, resync_ends_);
+    if (is_delivering_ && (is_held_up_ || !outbox_.empty())) return std::min(stalled, resync_ends_);
     if (state_ == State::sending_snapshot) return resync_ends_;  // the next piece is ours to make
     if (!knows_offsets_ && state_ == State::online) return TimePoint::max();  // SYNC: never acknowledges
     return std::min(std::max(last_heard_ + options_.timeout, stalled), resync_ends_);
@@ -493,6 +494,7 @@ class MasterSession {
   std::vector<SharedBytes> collected_;
   std::uint64_t collected_bytes_ = 0;
   bool is_delivering_ = false;  // a snapshot
+  bool is_held_up_ = false;     // by the network, which has all it can hold
 
   Offset acknowledged_;
   TimePoint last_ack_{};

@@ -276,12 +276,11 @@ class Serving {
   void send(ReplicaLink& link, TimePoint now) {
     std::vector<SharedBytes> buffers;
     for (int pieces = 0;;) {
-      const std::size_t unsent = link.link->unsent_bytes();
-      if (unsent >= Link::window_bytes) return;
+      const std::size_t room = Link::window_bytes - std::min(Link::window_bytes, link.link->unsent_bytes());
       buffers.clear();
-      if (link.session.collect(*core_.stream, Link::window_bytes - unsent, buffers, now) > 0) {
+      if (link.session.collect(*core_.stream, room, buffers, now) > 0) {
         link.link->send(buffers);
-      } else if (!link.session.takes_snapshot() || !advance_transfer(link)) {
+      } else if (room == 0 || !link.session.takes_snapshot() || !advance_transfer(link)) {
         return;
       } else if (++pieces == pieces_in_a_turn) {
         return link.attend_later();  // others want their turn
