@@ -98,6 +98,17 @@ TEST_CASE("after a promotion the other replicas continue by partial resync") {
   }
 }
 
+TEST_CASE("a master pings when it was told to, not at the next occasion") {
+  SimulatedTransport network{23};
+  MasterNode master{network, "master", {.ping_period = 1'300ms}};
+  ReplicaNode replica{network};
+  replica.role->follow(network, "master");
+  REQUIRE(synced(network, replica, *master.role));
+  const Offset before = master.role->position().offset;
+  network.run_for(13s);
+  CHECK(master.role->position().offset - before == 10 * std::string_view("*1\r\n$4\r\nping\r\n").size());
+}
+
 TEST_CASE("a replica that was behind at a promotion does not call lost what the new master has") {
   SimulatedTransport network{24};
   MasterNode master{network, "master"};

@@ -252,7 +252,7 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
   void schedule_heartbeat() {
     const TimePoint now = home_->now();
     discard(std::move(heartbeat_));
-    attempt([&] { heartbeat_ = beat_at(*home_, now + period()); });
+    attempt([&] { heartbeat_ = beat_at(*home_, std::min(now + period(), next_ping_)); });
     if (now < spare_at_ - spare_ahead / 2) return;
     attempt([&] {
       discard(std::exchange(spare_heartbeat_, beat_at(*home_, now + spare_ahead)));
