@@ -423,12 +423,12 @@ TEST_CASE("a master that asks for acknowledgements without end, and reads none, 
   }
   CHECK(growth.bytes() < (std::size_t{8} << 20));  // its backlog among it
   CHECK(scene.replica.is_up());
-  const auto applied = std::to_string(scene.replica.role->position().offset.bytes);
+  const auto end_of_history = std::to_string(scene.replica.role->position().offset.bytes);
   scene.network.stall("liar", Direction::toward_listener, false);
   scene.network.run_for(5s);
   const std::string answers = scene.liar->take();
   CHECK(answers.size() < 100'000);
-  CHECK(answers.ends_with("\r\n" + applied + "\r\n"));  // and the last word is true
+  CHECK(answers.ends_with("\r\n" + end_of_history + "\r\n"));  // and the last word is true
 }
 
 TEST_CASE("a master that ends each link as soon as it is up is not asked more often for that") {
