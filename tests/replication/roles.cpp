@@ -110,6 +110,7 @@ TEST_CASE("a master pings when it was told to, not at the next occasion") {
 }
 
 TEST_CASE("a replica that was behind at a promotion does not call lost what the new master has") {
+  std::error_code outcome;  // outlives the nodes: closing one ends its waits
   SimulatedTransport network{24};
   MasterNode master{network, "master"};
   ReplicaNode heir{network};
@@ -124,7 +125,6 @@ TEST_CASE("a replica that was behind at a promotion does not call lost what the 
   REQUIRE(synced(network, heir, *master.role));
   master.role.reset();
   const ReplicationMaster promoted = std::move(*heir.role).promote();
-  std::error_code outcome;
   behind.role->wait_for(survivor, 60s, [&outcome](std::error_code error) { outcome = error; });
   behind.role->follow(network, "heir");
   REQUIRE(synced(network, behind, promoted));
