@@ -176,7 +176,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     resp::append_command(raw, resp::Arguments(words));
     const fuzz::ExactCopy bytes(raw);
     const bool goes_on = one_by_one.apply(command);
-    const auto failure = applier.apply(words, bytes.bytes());
+    replikv::CommandBatch batch;
+    batch.add(words, bytes.bytes());
+    const auto failure = applier.apply(batch, [](const auto&) {});
     require(!failure == goes_on, "both ways go on, or neither");
     if (!goes_on) break;
     passed_on += raw;

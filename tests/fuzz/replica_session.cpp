@@ -82,8 +82,16 @@ class Owner final : public ReplicaSession::Handler {
     log_ += "partial " + (id ? id->text() : std::string()) + "\n";
     return std::nullopt;
   }
-  std::optional<Failure> on_command(replikv::resp::Arguments command, replikv::Bytes raw) override {
+  std::optional<Failure> on_commands(const replikv::CommandBatch& commands) override {
     require(step_ == Step::stream, "commands come in the stream");
+    require(!commands.empty(), "a batch has commands");
+    for (const auto& [words, raw] : commands) {
+      if (auto failure = on_command(words, raw)) return failure;
+    }
+    return std::nullopt;
+  }
+
+  std::optional<Failure> on_command(replikv::resp::Arguments command, replikv::Bytes raw) {
     require(!command.empty() && !raw.empty(), "a command has words and bytes");
     check_raw(command, raw);
     applied_ = applied_ + raw.size();

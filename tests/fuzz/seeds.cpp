@@ -201,8 +201,8 @@ struct Listener final : replikv::ReplicaSession::Handler {
   Result on_snapshot_item(const rdb::Item&) override { return {}; }
   Result on_snapshot_end() override { return {}; }
   Result on_partial_resync(std::optional<replikv::ReplicationId>) override { return {}; }
-  Result on_command(resp::Arguments, replikv::Bytes raw) override {
-    stream += replikv::as_text(raw);
+  Result on_commands(const replikv::CommandBatch& commands) override {
+    for (const auto& command : commands) stream += replikv::as_text(command.raw);
     return {};
   }
   std::string stream;

@@ -328,12 +328,15 @@ class Game {
     std::string bytes;
     for (const auto& piece : pieces) bytes += replikv::as_text(piece.bytes());
     replikv::resp::CommandParser parser;
+    replikv::CommandBatch batch;
     for (std::string_view rest = bytes; !rest.empty();) {
       const auto parsed = parser.parse(replikv::as_bytes(rest));
       require(parsed.status == replikv::resp::Parsed::Status::command, "a stream is whole commands");
-      const auto raw = rest.substr(0, parsed.consumed);
-      require(!applier_.apply(parser.arguments(), replikv::as_bytes(raw)), "every effect can be applied");
+      batch.add(parser.arguments(), replikv::as_bytes(rest.substr(0, parsed.consumed)));
       rest.remove_prefix(parsed.consumed);
+      if (!batch.is_full() && !rest.empty()) continue;
+      require(!applier_.apply(batch, [](const auto&) {}), "every effect can be applied");
+      batch.clear();
     }
     require(applier_.unmirrored() == 0, "every effect is mirrored");
   }

@@ -49,6 +49,27 @@ TEST_CASE("ReceiveBuffer: what was not consumed comes again, with what arrives n
   CHECK(seen == std::vector<std::string>{"abc", "bc", "bcdef", "bcdefg", "fgh", "i"});
 }
 
+TEST_CASE("ReceiveBuffer: once what was cut is whole, the rest is seen where it arrived") {
+  ReceiveBuffer buffer;
+  const auto lines = [](Bytes all) { return as_text(all).rfind('\n') + 1; };
+  buffer.feed(as_bytes("begun"), lines);
+  std::string arrived = " line\n";
+  while (arrived.size() < 100'000) arrived += "another line\n";
+  std::size_t copied = 0;
+  std::size_t seen = 0;
+  buffer.feed(as_bytes(arrived), [&](Bytes all) {
+    const auto* const begin = reinterpret_cast<const char*>(all.data());
+    const bool is_in_place = begin >= arrived.data() && begin < arrived.data() + arrived.size();
+    const std::size_t taken = lines(all);
+    seen += taken;
+    copied += is_in_place ? 0 : taken;
+    return taken;
+  });
+  CHECK(seen == std::string_view("begun").size() + arrived.size());
+  CHECK(copied < 2'000);
+  CHECK(buffer.size() == 0);
+}
+
 TEST_CASE("ReceiveBuffer: clear forgets what was kept") {
   ReceiveBuffer buffer;
   buffer.feed(as_bytes("abc"), [](Bytes) { return std::size_t{0}; });
@@ -92,7 +113,8 @@ TEST_CASE("ReceiveBuffer: the memory of a giant goes with it, though there are a
   const std::string giant(20'000'000, 'x');
   buffer.feed(as_bytes(giant), [](Bytes) { return std::size_t{0}; });
   CHECK(buffer.capacity() >= giant.size());
-  buffer.feed(as_bytes("tail"), [&giant](Bytes) { return giant.size(); });
+  const auto finish = [&giant](Bytes all) { return all.size() > giant.size() ? giant.size() : 0; };
+  buffer.feed(as_bytes("tail"), finish);
   CHECK(buffer.size() == 4);
   CHECK(buffer.capacity() < 1'000);
 

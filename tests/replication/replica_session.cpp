@@ -18,6 +18,7 @@ using namespace std::chrono_literals;
 using replikv::as_bytes;
 using replikv::as_text;
 using replikv::Bytes;
+using replikv::CommandBatch;
 using replikv::Credentials;
 using replikv::Errc;
 using replikv::Failure;
@@ -93,12 +94,16 @@ struct Replica final : ReplicaSession::Handler {
   std::optional<Failure> on_partial_resync(std::optional<ReplicationId> id) override {
     return told("partial " + (id ? id->text() : std::string("same")));
   }
-  std::optional<Failure> on_command(resp::Arguments command, Bytes bytes) override {
-    std::string text = "command";
-    for (const std::string_view word : command) text += " " + std::string(word);
-    raw += as_text(bytes);
-    applied = applied + bytes.size();
-    return told(std::move(text));
+  std::optional<Failure> on_commands(const CommandBatch& commands) override {
+    largest_batch = std::max(largest_batch, commands.size());
+    for (const auto& command : commands) {
+      std::string text = "command";
+      for (const std::string_view word : command.words) text += " " + std::string(word);
+      raw += as_text(command.raw);
+      applied = applied + command.raw.size();
+      if (auto failure = told(std::move(text))) return failure;
+    }
+    return std::nullopt;
   }
 
   // The master says this; returns what it is answered.
@@ -146,6 +151,7 @@ struct Replica final : ReplicaSession::Handler {
   std::vector<std::string> log;
   std::string raw;
   std::string objects_to = "nothing";
+  std::size_t largest_batch = 0;
   Offset applied;
 };
 
@@ -624,6 +630,31 @@ TEST_CASE(
       CHECK(replica.take_log() == Log{"command set a 1"});
       CHECK(replica.session->deadline() == TimePoint::max());
     }
+  }
+}
+
+TEST_CASE("ReplicaSession: commands that arrive together are handed over together, and in order") {
+  std::string stream;
+  Log expected;
+  for (int i = 0; i < 100; ++i) {
+    stream += wire("del", std::to_string(i));
+    expected.push_back("command del " + std::to_string(i));
+  }
+  std::vector<std::string_view> many(300, "k");
+  many.front() = "del";
+  resp::append_command(stream, many);
+  stream += wire("ping");
+  for (const std::size_t chunk : chunks) {
+    CAPTURE(chunk);
+    Replica replica{chunk};
+    replica.begin_streaming(14);
+    replica.hear(stream);
+    CHECK((replica.raw == stream));
+    REQUIRE(replica.log.size() == 102);
+    CHECK(Log(replica.log.begin(), replica.log.begin() + 100) == expected);
+    CHECK(replica.log[100].size() == std::string("command del").size() + 299 * 2);
+    CHECK(replica.log[101] == "command ping");
+    CHECK((chunk < 1000 || replica.largest_batch == CommandBatch::commands_max));
   }
 }
 

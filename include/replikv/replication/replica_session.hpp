@@ -7,6 +7,7 @@
 #include <replikv/core/detail/printable.hpp>
 #include <replikv/core/error.hpp>
 #include <replikv/rdb/reader.hpp>
+#include <replikv/replication/command_batch.hpp>
 #include <replikv/replication/detail/outbox.hpp>
 #include <replikv/replication/detail/receive_buffer.hpp>
 #include <replikv/replication/info.hpp>
@@ -66,9 +67,8 @@ class ReplicaSession {
     /// The stream goes on from the position given; under a new name when `id` is not the one given.
     virtual std::optional<Failure> on_partial_resync(std::optional<ReplicationId> id) = 0;
 
-    /// One command of the stream. `raw` are its bytes, with any newlines before it, as they count for
-    /// the offset and are passed on. Both are valid during the call.
-    virtual std::optional<Failure> on_command(resp::Arguments command, Bytes raw) = 0;
+    /// Commands of the stream, at least one. They are valid during the call.
+    virtual std::optional<Failure> on_commands(const CommandBatch& commands) = 0;
   };
 
   /// `position`: what to ask PSYNC for; none asks for a full resync. `port`: the one this node listens on.
@@ -89,7 +89,6 @@ class ReplicaSession {
   void receive(Bytes bytes, TimePoint now) {
     if (state_ == State::failed) return;
     last_heard_ = now;
-    received_.bytes += state_ == State::streaming ? bytes.size() : 0;
     buffer_.feed(bytes, [this, now](Bytes all) { return consume(all, now); });
     if (state_ != State::failed && buffer_.size() > options_.command_bytes_max) {
       fail(Errc::protocol_error,
@@ -150,7 +149,9 @@ class ReplicaSession {
   [[nodiscard]] TimePoint last_heard() const noexcept { return last_heard_; }
 
   /// Stream bytes received on this link on top of the position it began with.
-  [[nodiscard]] Offset received() const noexcept { return received_; }
+  [[nodiscard]] Offset received() const noexcept {
+    return taken_ + (state_ == State::streaming ? buffer_.size() : 0);
+  }
 
   [[nodiscard]] MasterLinkState link_state() const noexcept {
     switch (state_) {
@@ -199,12 +200,12 @@ class ReplicaSession {
         case State::awaiting_snapshot: taken = take_line(rest); break;
         case State::loading: taken = take_snapshot(rest); break;
         case State::awaiting_mark: taken = take_mark(rest); break;
-        case State::streaming: taken = take_command(rest); break;
+        case State::streaming: taken = take_commands(rest); break;
         case State::failed: return all.size();
       }
       if (taken == 0) return state_ == State::failed ? all.size() : consumed;
       consumed += taken;
-      if (before != State::streaming && state_ == State::streaming) begin_stream(now, rest.size() - taken);
+      if (before != State::streaming && state_ == State::streaming) begin_stream(now);
     }
   }
 
@@ -289,9 +290,9 @@ class ReplicaSession {
     if (!id || !offset || Offset{*offset} > offset_max) {
       return fail(Errc::protocol_error, "unreadable reply to PSYNC: +FULLRESYNC " + shown(text));
     }
-    received_ = Offset{*offset};
+    taken_ = Offset{*offset};
     state_ = State::awaiting_snapshot;
-    judge(handler_.on_full_resync(*id, received_));
+    judge(handler_.on_full_resync(*id, taken_));
   }
 
   void on_continue(std::string_view text) {
@@ -301,7 +302,7 @@ class ReplicaSession {
       id = ReplicationId::parse(text.substr(1));
       if (!id) return fail(Errc::protocol_error, "unreadable reply to PSYNC: +CONTINUE" + shown(text));
     }
-    received_ = position_->offset;
+    taken_ = position_->offset;
     state_ = State::streaming;
     judge(handler_.on_partial_resync(id));
   }
@@ -389,35 +390,50 @@ class ReplicaSession {
     if (state_ == State::failed) return;
     state_ = State::streaming;
     // In `$EOF:` framing the master sends nothing before the first acknowledgement.
-    acknowledge(received_);
+    acknowledge(taken_);
   }
 
-  // What is behind the last line or mark in this piece is stream already.
-  void begin_stream(TimePoint now, std::size_t bytes_behind) {
-    received_ = received_ + bytes_behind;
+  void begin_stream(TimePoint now) {
     next_sign_ = now + options_.ack_period;
     parser_.set_limits({limits::bulk_bytes_max, limits::arguments_max, limits::line_bytes_max, true});
   }
 
   // --- Stream -------------------------------------------------------------------------------------
 
-  // Empty lines before a command belong to it: they count for its offset, and they are passed on.
-  std::size_t take_command(Bytes rest) {
-    for (;;) {
-      const auto parsed = parser_.parse(rest.subspan(newlines_));
+  std::size_t take_commands(Bytes rest) {
+    const std::size_t parsed_bytes = parse_batch(rest);
+    if (!batch_.empty()) judge(handler_.on_commands(batch_));
+    if (state_ == State::failed) return 0;
+    taken_ = taken_ + parsed_bytes;
+    return parsed_bytes;
+  }
+
+  // Empty lines before a command belong to it. What is wrong behind a command is found again when that one
+  // has been applied.
+  std::size_t parse_batch(Bytes rest) {
+    batch_.clear();
+    std::size_t parsed_bytes = 0;
+    while (!batch_.is_full()) {
+      const auto parsed = parser_.parse(rest.subspan(parsed_bytes + newlines_));
+      if (parsed.status == resp::Parsed::Status::need_more) break;
       if (parsed.status == resp::Parsed::Status::error) {
-        return fail(Errc::protocol_error, "in the stream: " + unprefixed(parser_.failure().detail)), 0;
+        if (batch_.empty())
+          fail(Errc::protocol_error, "in the stream: " + unprefixed(parser_.failure().detail));
+        break;
       }
-      if (parsed.status == resp::Parsed::Status::need_more) return 0;
       if (parser_.arguments().empty()) {
         newlines_ += parsed.consumed;
         continue;
       }
-      if (parser_.was_inline()) return fail(Errc::protocol_error, "in the stream: an inline command"), 0;
+      if (parser_.was_inline()) {
+        if (batch_.empty()) fail(Errc::protocol_error, "in the stream: an inline command");
+        break;
+      }
       const std::size_t size = std::exchange(newlines_, 0) + parsed.consumed;
-      judge(handler_.on_command(parser_.arguments(), rest.first(size)));
-      return state_ == State::failed ? 0 : size;
+      batch_.add(parser_.arguments(), rest.subspan(parsed_bytes, size));
+      parsed_bytes += size;
     }
+    return parsed_bytes;
   }
 
   // The parser's words are those of the wire; the code's own words begin with the same.
@@ -453,8 +469,9 @@ class ReplicaSession {
   std::optional<std::uint64_t> length_;  // `$length` framing
 
   resp::CommandParser parser_;
+  CommandBatch batch_;
   std::size_t newlines_ = 0;  // before the current command, in bytes
-  Offset received_;
+  Offset taken_;              // from the stream: what is behind waits to be whole
 
   std::optional<Offset> acknowledgement_;  // to be sent
 

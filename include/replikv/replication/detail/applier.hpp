@@ -1,16 +1,18 @@
-// What a replica does with its master's stream: each command changes the stores, then its bytes go into
-// the node's own stream, so that the stream's end is always the applied offset. A transaction does
+// What a replica does with its master's stream: commands change the stores, then their bytes go into the
+// node's own stream, so that between two batches the stream's end is the applied offset. A transaction does
 // both at its EXEC, or not at all.
 #pragma once
 
 #include <replikv/core/bytes.hpp>
 #include <replikv/core/error.hpp>
+#include <replikv/replication/command_batch.hpp>
 #include <replikv/replication/detail/effects.hpp>
 #include <replikv/replication/detail/locked_databases.hpp>
 #include <replikv/replication/options.hpp>
 #include <replikv/resp/parser.hpp>
 #include <replikv/store/detail/database.hpp>
 #include <replikv/stream/command_stream.hpp>
+#include <replikv/stream/offset.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -40,25 +42,51 @@ class Applier {
     in_transaction_ = false;
   }
 
-  /// Applies one command; `raw` are its bytes.
-  [[nodiscard]] std::optional<Failure> apply(resp::Arguments command, Bytes raw) {
-    if (!in_transaction_) [[likely]] {
-      if (is(command[0], "multi")) return begin_transaction(raw);
-      if (auto failure = judge(effects_.apply(command, Locks::take))) return failure;
-      return pass_on(raw);
+  /// Applies commands, calling `before(command)` before each. When one fails, those before it are applied.
+  template <class Before>
+  [[nodiscard]] std::optional<Failure> apply(const CommandBatch& commands, Before&& before) {
+    look_ahead(commands);
+    std::optional<Failure> failure;
+    try {
+      for (auto command = commands.begin(); command != commands.end() && !failure; ++command) {
+        before(*command);
+        failure = apply(*command);
+      }
+    } catch (const std::bad_alloc&) {
+      if (auto diverged = pass_on_applied()) return diverged;
+      throw;
     }
-    transaction_.append(as_text(raw));  // may throw: before anything was changed
-    if (transaction_.size() > options_.command_bytes_max) {
-      return Failure{Errc::protocol_error,
-                     "a transaction of more than " + std::to_string(options_.command_bytes_max) + " bytes"};
-    }
-    return is(command[0], "exec") ? execute() : std::nullopt;
+    auto diverged = pass_on_applied();
+    return diverged ? diverged : failure;
   }
+
+  /// How far the stores are, also between two commands of one `apply`.
+  [[nodiscard]] Offset applied() const { return stream_.end() + applied_.size(); }
 
   /// Commands and values that no bound store holds.
   [[nodiscard]] std::uint64_t unmirrored() const noexcept { return unmirrored_; }
 
  private:
+  // A writable replica's own writers may be at work on what would be fetched.
+  void look_ahead(const CommandBatch& commands) const noexcept {
+    if (options_.read_only && commands.size() > 1) effects_.fetch(commands);
+  }
+
+  std::optional<Failure> apply(const StreamCommand& command) {
+    if (!in_transaction_) [[likely]] {
+      if (is(command.words[0], "multi")) return begin_transaction(command.raw);
+      if (auto failure = judge(effects_.apply(command.words, Locks::take))) return failure;
+      add_to_applied(command.raw);
+      return std::nullopt;
+    }
+    transaction_.append(as_text(command.raw));  // may throw: before anything was changed
+    if (transaction_.size() > options_.command_bytes_max) {
+      return Failure{Errc::protocol_error,
+                     "a transaction of more than " + std::to_string(options_.command_bytes_max) + " bytes"};
+    }
+    return is(command.words[0], "exec") ? execute() : std::nullopt;
+  }
+
   static bool is(std::string_view word, std::string_view lower) noexcept {
     if (word.size() != lower.size()) return false;
     for (std::size_t i = 0; i < word.size(); ++i) {
@@ -76,6 +104,7 @@ class Applier {
   // Readers see all of it or nothing: every lock is held from the first command to the last.
   std::optional<Failure> execute() {
     in_transaction_ = false;
+    if (auto failure = pass_on_applied()) return failure;
     {
       const LockedDatabases locked(databases_);
       if (auto failure = apply_transaction()) return failure;
@@ -117,6 +146,16 @@ class Applier {
     return described(Errc::not_mirrored, result.why);
   }
 
+  // Commands are passed on many at a time: they lie one behind the other.
+  void add_to_applied(Bytes raw) noexcept {
+    applied_ = applied_.empty() ? raw : Bytes(applied_.data(), applied_.size() + raw.size());
+  }
+
+  std::optional<Failure> pass_on_applied() {
+    const Bytes bytes = std::exchange(applied_, {});
+    return bytes.empty() ? std::nullopt : pass_on(bytes);
+  }
+
   // The stores hold it already, and must not have it again.
   std::optional<Failure> pass_on(Bytes raw) {
     try {
@@ -142,6 +181,7 @@ class Applier {
   CommandStream& stream_;
   const ReplicationOptions& options_;
   Effects effects_;
+  Bytes applied_;  // and still to be passed on
   bool in_transaction_ = false;
   std::string transaction_;  // from MULTI on
   std::uint64_t unmirrored_ = 0;

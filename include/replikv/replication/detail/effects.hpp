@@ -3,13 +3,16 @@
 #pragma once
 
 #include <replikv/core/clock.hpp>
+#include <replikv/replication/command_batch.hpp>
 #include <replikv/replication/detail/commands/call.hpp>
 #include <replikv/replication/detail/commands/table.hpp>
 #include <replikv/resp/command.hpp>
 #include <replikv/resp/number.hpp>
 #include <replikv/store/detail/database.hpp>
 
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <new>
 #include <span>
@@ -51,6 +54,18 @@ class Effects {
     if (verdict.reason == commands::Reason::none) [[likely]]
       return {verdict.outcome, {}};
     return {verdict.outcome, {verdict.reason, command.empty() ? std::string_view() : command[0]}};
+  }
+
+  /// Has the keys of commands fetched that `apply` will be given soon. Precondition: nobody else changes the
+  /// selected database.
+  void fetch(const CommandBatch& commands) const noexcept {
+    if (selected_ >= databases_.size()) return;
+    std::array<std::string_view, CommandBatch::commands_max> keys;
+    std::size_t count = 0;
+    for (const auto& command : commands) {
+      if (command.words.size() >= 2) keys[count++] = command.words[1];
+    }
+    databases_[selected_]->fetch(std::span(keys).first(count));
   }
 
   /// The database that the next command is for.

@@ -207,10 +207,11 @@ class Following final : public ReplicaSession::Handler {
     return std::nullopt;
   }
 
-  std::optional<Failure> on_command(resp::Arguments command, Bytes raw) override {
-    // The answer to GETACK does not count GETACK itself.
-    if (command.size() == 3 && is_getack(command)) link_->session.acknowledge(core_.stream->end());
-    auto failure = applier_.apply(command, raw);
+  std::optional<Failure> on_commands(const CommandBatch& commands) override {
+    auto failure = applier_.apply(commands, [this](const StreamCommand& next) {
+      // The answer to GETACK does not count GETACK itself.
+      if (next.words.size() == 3 && is_getack(next.words)) link_->session.acknowledge(applier_.applied());
+    });
     if (failure && failure->code == Errc::diverged) {
       has_history_ = false;  // only a full resync puts this right
       core_.report([&] { return Diverged{core_.stream->end(), failure->detail}; });

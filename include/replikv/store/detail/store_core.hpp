@@ -123,6 +123,22 @@ class StoreCore final : public Database {
     for (Shard& shard : shards_) shard.mutex.unlock();
   }
 
+  void fetch(std::span<const std::string_view> keys) const noexcept override {
+    std::array<std::uint64_t, 32> hashes;
+    while (!keys.empty()) {
+      const auto some = keys.first(std::min(keys.size(), hashes.size()));
+      keys = keys.subspan(some.size());
+      std::size_t count = 0;
+      for (const std::string_view bytes : some) {
+        const FromText<Key> key(bytes);
+        if (!key) continue;
+        hashes[count] = Table::hash(key.view());
+        table_->prefetch_bucket(hashes[count++]);
+      }
+      for (std::size_t i = 0; i < count; ++i) table_->prefetch_entry(hashes[i]);
+    }
+  }
+
   [[nodiscard]] std::error_code attach(std::shared_ptr<const Attachment> attachment) override {
     const std::lock_guard lock(*this);
     if (attachment_) return Errc::already_has_role;

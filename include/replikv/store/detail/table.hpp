@@ -5,6 +5,7 @@
 
 #include <replikv/rdb/writer.hpp>
 #include <replikv/store/detail/entry.hpp>
+#include <replikv/store/detail/prefetch.hpp>
 #include <replikv/store/detail/segment.hpp>
 #include <replikv/store/policy.hpp>
 
@@ -115,13 +116,13 @@ class Table {
 
   /// Asks for the cache line a look-up will read first.
   void prefetch_bucket(std::uint64_t hash) const noexcept {
-    __builtin_prefetch(&head_of(hash)->buckets[Segment::home(hash)]);
+    prefetch(&head_of(hash)->buckets[Segment::home(hash)]);
   }
   /// Once that has come: asks for the entries a look-up will compare.
   void prefetch_entry(std::uint64_t hash) const noexcept {
     for (const Slot slot : head_of(hash)->buckets[Segment::home(hash)].slots) {
       if (is_entry(slot) && slot >> address_bits == Segment::tag(hash)) {
-        __builtin_prefetch(entry_of<Entry>(slot));
+        prefetch(entry_of<Entry>(slot));
       }
     }
   }
@@ -395,7 +396,7 @@ class Table {
 
   /// Copies the slots; `from` keeps its own until it is destroyed.
   static void move_entries(const Segment& from, const std::array<Segment*, 2>& to) {
-    for_each(from, [](const Entry& entry) { __builtin_prefetch(&entry); });
+    for_each(from, [](const Entry& entry) { prefetch(&entry); });
     const unsigned decisive = 63 - shard_bits - from.depth;  // the bit of the hash
     for_each(from, [&](Entry& entry) {
       const std::uint64_t hash = Table::hash(entry.key());
