@@ -161,8 +161,7 @@ inline void append_end(std::string& out, Crc64 crc) {
 
 /// One file, written piece by piece.
 ///
-/// What the calls append collects in the writer until `take`; ready-made entries go straight to the
-/// reader of the file and are only announced here, by `passed`.
+/// What the calls append collects in the writer until `take`.
 /// Order: header, auxiliary facts, then for each database select, resize, keys; end.
 ///
 /// Thread safety  distinct objects: safe
@@ -189,10 +188,14 @@ class Writer {
 
   /// Adds entries encoded elsewhere behind everything so far.
   void encoded(Bytes entries) { pending_.append(as_text(entries)); }
+  /// Lets `append(out)` do that; returns what it returns.
+  template <class Append>
+  decltype(auto) encoded_by(Append&& append) {
+    return append(pending_);
+  }
 
-  /// Sums bytes that the caller sends itself, next after what `take` gave.
-  /// Precondition: everything pending has been taken.
-  void passed(Bytes entries) noexcept { crc_.update(entries); }
+  /// Makes room for so many bytes until the next `take`.
+  void reserve(std::size_t bytes) { pending_.reserve(bytes); }
 
   /// Bytes collected and not taken yet.
   [[nodiscard]] std::size_t pending_bytes() const noexcept { return pending_.size(); }

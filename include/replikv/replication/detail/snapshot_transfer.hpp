@@ -54,6 +54,7 @@ class SnapshotTransfer {
 
   /// The next piece, of about `piece_bytes`; empty at the end of the file.
   [[nodiscard]] SharedBytes next() {
+    writer_.reserve(piece_bytes + piece_bytes / 8);
     while (writer_.pending_bytes() < piece_bytes && at_ < parts_.size()) advance();
     if (at_ == parts_.size() && !ended_) {
       writer_.end();
@@ -72,10 +73,7 @@ class SnapshotTransfer {
       writer_.resize(part.keys(), part.expiring_keys());
     }
     announced_ = true;
-    entries_.clear();
-    const bool more = part.next(entries_);
-    writer_.encoded(as_bytes(entries_));
-    if (more) return;
+    if (writer_.encoded_by([&part](std::string& out) { return part.next(out); })) return;
     ++at_;
     announced_ = false;
   }
@@ -87,7 +85,6 @@ class SnapshotTransfer {
   std::size_t at_ = 0;
   bool announced_ = false;
   bool ended_ = false;
-  std::string entries_;
   rdb::Writer writer_;
 };
 

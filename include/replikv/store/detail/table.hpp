@@ -501,6 +501,7 @@ class Table {
   static void encode(const Segment& head, std::string& out) {
     TextOf<Key> key_text;
     TextOf<Value> value_text;
+    for_each(head, [](const Entry& entry) { prefetch(&entry); });
     for_each(head, [&](const Entry& entry) {
       if (entry.expires_at_ms != never_ms) rdb::append_expiry(out, entry.expires_at_ms);
       rdb::append_key(out, key_text(entry.key()), value_text(entry.value()));
