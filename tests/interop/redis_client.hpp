@@ -47,6 +47,8 @@ class RedisClient {
     if (!connect_loopback(socket_, port)) throw_errno("connect");
     send_without_delay(socket_);
   }
+  /// Over a connection that is there already.
+  explicit RedisClient(Descriptor socket) : socket_(std::move(socket)) { send_without_delay(socket_); }
 
   /// Sends one command and returns the answer, an error too.
   template <class... Words>
@@ -99,6 +101,15 @@ class RedisClient {
   }
 
   /// Up to the next line end (`\n`, or `\r\n`), without it.
+  /// Sends what was added, and reads no reply.
+  void send_pipeline() {
+    send_raw(std::exchange(pipeline_, {}));
+    awaited_ = 0;
+  }
+
+  /// The connection, when everything read so far is all there was to read.
+  [[nodiscard]] Descriptor release() && { return std::move(socket_); }
+
   std::string read_line() {
     std::size_t end = 0;
     while ((end = received_.find('\n', at_)) == std::string::npos) receive();

@@ -77,6 +77,8 @@ class Process {
   Process& operator=(const Process&) = delete;
   ~Process() { stop(); }
 
+  [[nodiscard]] pid_t id() const noexcept { return id_; }
+
   [[nodiscard]] bool is_running() {
     if (id_ > 0 && ::waitpid(id_, &status_, WNOHANG) == id_) id_ = 0;
     return id_ > 0;
@@ -128,8 +130,8 @@ class Process {
 class RedisServer {
  public:
   /// Starts it and waits until it answers. `options` as on its command line: {"--requirepass", "secret"}.
-  explicit RedisServer(std::vector<std::string> options = {})
-      : program_(find_program("redis-server", "redis-server")), options_(std::move(options)) {
+  explicit RedisServer(std::vector<std::string> options = {}, std::string_view program = "redis-server")
+      : program_(find_program(program, program)), options_(std::move(options)) {
     for (int attempt = 0; attempt < 20; ++attempt) {
       port_ = free_port();
       if (start()) return;
@@ -139,6 +141,7 @@ class RedisServer {
 
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
   [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] pid_t process() const noexcept { return process_->id(); }
   [[nodiscard]] RedisClient client() const { return RedisClient(port_); }
   [[nodiscard]] const std::filesystem::path& directory() const noexcept { return directory_.path(); }
 
