@@ -4,7 +4,7 @@
     gather.py [--quick] [--side NAME ...] [CASE ...]
 
 Each case runs on each side in a process of its own. One that fails is told and recorded, its figures are
-dropped, the others go on, and the exit code is 1.
+dropped, the others go on, and the exit code is 1; it is 2 where nothing could be measured at all.
 """
 import argparse
 import datetime
@@ -34,6 +34,11 @@ class Failure(Exception):
 
 class Timeout(Failure):
     """The same, and there is no use in waiting for it again."""
+
+
+def give_up(why):
+    print(f"gather.py: {why}", file=sys.stderr)
+    sys.exit(2)  # as for wrong arguments: nothing was measured
 
 
 def output_of(*words):
@@ -143,13 +148,13 @@ def entries(program, chosen_cases, chosen_sides):
     """[(case, sides)] as the program lists them, and the sides that are not installed here."""
     listed = output_of(program, "list")
     if listed is None:
-        sys.exit(f"gather.py: {program} cannot be run")
+        give_up(f"{program} cannot be run")
     words = [line.split() for line in listed.splitlines()]
     cases = [(line[0], line[1:]) for line in words] + [(COMPILE_CASE, COMPILE_SIDES)]
     unknown = set(chosen_cases) - {case for case, _ in cases}
     if unknown:
         known = " ".join(case for case, _ in cases)
-        sys.exit(f"gather.py: no such case: {' '.join(sorted(unknown))}; there are: {known}")
+        give_up(f"no such case: {' '.join(sorted(unknown))}; there are: {known}")
     absent = {side for _, sides in cases for side in sides if side in OPTIONAL_SERVERS} - {
         side for side in OPTIONAL_SERVERS if is_installed(side)
     }
@@ -250,7 +255,7 @@ def main():
     compiler = cached(options.build, "CMAKE_CXX_COMPILER") or os.environ.get("CXX", "c++")
     cases, absent = entries(options.program, options.cases, options.side)
     if not cases:
-        sys.exit("gather.py: nothing is left to run")
+        give_up("nothing is left to run")
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     where = machine()
     what = versions(options.build, compiler, sorted({side for _, sides in cases for side in sides}))

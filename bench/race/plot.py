@@ -3,7 +3,7 @@ import dataclasses
 import html
 import math
 
-WIDTH, HEIGHT = 860, 420
+WIDTH, HEIGHT = 940, 420
 LEFT, RIGHT, TOP, BOTTOM = 84, 600, 64, 352  # the frame; the legend stands to the right of it
 
 # side: colour in light and in dark

@@ -166,7 +166,7 @@ def condition_words(name, value):
     if name == "transport":
         return "over TCP" if value == "tcp" else value
     if name in ("operation", "load", "what", "mode"):
-        return value.replace("_", " ")
+        return value
     return f"{name.replace('_', ' ')} {value.replace('_', ' ')}"
 
 
@@ -381,7 +381,7 @@ class Plot:
 
 KEYS = "keys held, logarithmic"
 PERCENTILES = ["p50_us", "p99_us", "p99.9_us", "p99.99_us"]
-X_LABELS = {"keys": KEYS, "value_bytes": "bytes of a value, logarithmic", "replicas": "replicas attached",
+X_LABELS = {"keys": KEYS, "value_bytes": "size of a value, logarithmic", "replicas": "replicas attached",
             "writes": "writes among the operations, percent"}
 PLOTS = [
     Plot("apply-value-size", "Applying a SET: cost against value size, new keys", "apply",
@@ -445,7 +445,8 @@ def draw_condition_plot(wanted, rows):
     is_time = nanoseconds(wanted.metric, 1.0) is not None
     return plot.draw(
         wanted.title, lines, X_LABELS.get(wanted.x, wanted.x),
-        "time of one" if is_time else "bytes", count, time if is_time else size,
+        "time of one" if is_time else "bytes", size if wanted.x == "value_bytes" else count,
+        time if is_time else size,
         log_x=wanted.x in ("keys", "value_bytes"))
 
 
