@@ -14,6 +14,7 @@ import os
 import pathlib
 import platform
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -123,6 +124,12 @@ def standard_headers(compiler):
     return sorted(names)
 
 
+def processor_seconds():
+    """What all programs waited for so far have used: steadier than the clock on the wall."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def time_compiling(compiler, side, seconds):
     """A file that includes our front door, or what that includes, and an empty main()."""
     headers = ["replikv/replikv.hpp"] if side == OUR_SIDE else standard_headers(compiler)
@@ -131,9 +138,9 @@ def time_compiling(compiler, side, seconds):
         source.write_text("".join(f"#include <{name}>\n" for name in headers) + "int main() {}\n")
         include = "-I" + str(ROOT / "include")
         words = [compiler, "-std=c++20", "-O0", include, "-c", source, "-o", source.with_suffix(".o")]
-        begin = time.monotonic()
+        begin = processor_seconds()
         run_limited([str(word) for word in words], seconds)
-        taken = time.monotonic() - begin
+        taken = processor_seconds() - begin
     return [{"case": COMPILE_CASE, "side": side, "conditions": {}, "metric": "seconds", "value": taken}]
 
 
