@@ -110,11 +110,13 @@ class InProcessEngine final : public TransportEngine, public std::enable_shared_
     if (context_.post(task)) wake();
   }
 
-  [[nodiscard]] std::unique_ptr<Registration> at(TimePoint when, Task task) override;
-  [[nodiscard]] std::unique_ptr<Registration> listen(std::string_view address, AcceptHandler on_link,
-                                                     std::string& bound, std::error_code& error) override;
-  [[nodiscard]] std::unique_ptr<Registration> connect(std::string_view address,
-                                                      ConnectHandler on_done) override;
+  // inline already here: else every file that includes this emits the class, and all that it reaches.
+  [[nodiscard]] inline std::unique_ptr<Registration> at(TimePoint when, Task task) override;
+  [[nodiscard]] inline std::unique_ptr<Registration> listen(std::string_view address, AcceptHandler on_link,
+                                                            std::string& bound,
+                                                            std::error_code& error) override;
+  [[nodiscard]] inline std::unique_ptr<Registration> connect(std::string_view address,
+                                                             ConnectHandler on_done) override;
 
   void deliver() override {
     if (delivery_ == Delivery::immediate) run(std::numeric_limits<std::size_t>::max());

@@ -30,9 +30,10 @@ class MasterLink final : public LinkEvents, public std::enable_shared_from_this<
   MasterLink(std::weak_ptr<NodeCore> node, Following& following, std::shared_ptr<TransportEngine> transport,
              std::shared_ptr<Link> opened, std::optional<SyncPosition> position, std::uint16_t port);
 
-  void on_bytes(Bytes bytes) override;
-  void on_writable() override;
-  void on_closed(std::error_code why) override;
+  // inline already here: else every file that includes this emits the class, and all that it reaches.
+  inline void on_bytes(Bytes bytes) override;
+  inline void on_writable() override;
+  inline void on_closed(std::error_code why) override;
 
   /// Sees to it that `tick` comes at the session's deadline; a timer that is too early finds that out.
   void arm();

@@ -35,13 +35,14 @@ class ReplicaLink final : public LinkEvents,
         serving_(serving),
         peer_ip_(link->peer_address()) {}
 
-  void on_bytes(Bytes bytes) override;
-  void on_writable() override;
-  void on_closed(std::error_code why) override;
+  // inline already here: else every file that includes this emits the class, and all that it reaches.
+  inline void on_bytes(Bytes bytes) override;
+  inline void on_writable() override;
+  inline void on_closed(std::error_code why) override;
 
-  void on_sync_requested(const SyncRequest& request) override;
-  void on_acknowledged() override;
-  void on_online() override;
+  inline void on_sync_requested(const SyncRequest& request) override;
+  inline void on_acknowledged() override;
+  inline void on_online() override;
 
   /// The replica's address as INFO and events show it.
   [[nodiscard]] const std::string& ip() const noexcept {
