@@ -1,6 +1,7 @@
 // A unit test of application code that lives on replicated state: a stock of goods, written where they are
 // counted and read where they are sold. No sockets, no sleeps, no threads.
 #include <replikv/replikv.hpp>
+#include <replikv/testing.hpp>
 
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>

@@ -1,5 +1,5 @@
-// The whole library but its sockets: one include for applications. Sockets are in replikv/asio.hpp, so
-// that only those who use them need Asio.
+// The whole library but its sockets, which are in replikv/asio.hpp so that only those who use them need Asio,
+// and what is for tests, in replikv/testing.hpp: one include for applications.
 #pragma once
 
 #include <replikv/core/bytes.hpp>
@@ -15,6 +15,7 @@
 #include <replikv/rdb/opcodes.hpp>
 #include <replikv/rdb/reader.hpp>
 #include <replikv/rdb/writer.hpp>
+#include <replikv/replication/command_batch.hpp>
 #include <replikv/replication/events.hpp>
 #include <replikv/replication/info.hpp>
 #include <replikv/replication/master.hpp>
@@ -39,6 +40,5 @@
 #include <replikv/stream/replication_id.hpp>
 #include <replikv/stream/token.hpp>
 #include <replikv/transport/in_process.hpp>
-#include <replikv/transport/simulated.hpp>
 #include <replikv/transport/transport.hpp>
 #include <replikv/version.hpp>

@@ -1,4 +1,4 @@
-// The umbrella over testing/: clusters in virtual time, faults and seeds, for tests of applications.
+// What tests of applications need: clusters in virtual time, faults and seeds, and the simulated transport.
 #pragma once
 
 #include <replikv/testing/cluster.hpp>
@@ -10,3 +10,4 @@
 #include <replikv/testing/shrink.hpp>
 #include <replikv/testing/simulated_network.hpp>
 #include <replikv/testing/topology.hpp>
+#include <replikv/transport/simulated.hpp>

@@ -78,6 +78,8 @@ std::size_t rank(std::string_view room) {
 
 bool is_private(const std::string& name) { return name.find("/detail/") != std::string::npos; }
 bool is_for_tests(const std::string& name) { return name == "testing.hpp" || room_of(name) == "testing"; }
+/// Whether testing.hpp holds it.
+bool serves_tests(const std::string& name) { return is_for_tests(name) || name == "transport/simulated.hpp"; }
 bool may_use_asio(const std::string& name) {
   return name == "asio.hpp" || name.starts_with("transport/asio_") || name.starts_with("testing/asio_");
 }
@@ -182,7 +184,7 @@ std::vector<Fault> check(const Headers& headers) {
   for (const auto& [name, header] : headers) check_header(headers, name, faults);
   const auto belongs = [](bool for_tests, bool with_asio) {
     return
-        [=](const auto& name) { return is_for_tests(name) == for_tests && may_use_asio(name) == with_asio; };
+        [=](const auto& name) { return serves_tests(name) == for_tests && may_use_asio(name) == with_asio; };
   };
   check_umbrella(headers, "replikv.hpp", belongs(false, false), faults);
   check_umbrella(headers, "asio.hpp", belongs(false, true), faults);
