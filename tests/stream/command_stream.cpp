@@ -235,8 +235,51 @@ TEST_CASE("CommandStream: a partial resync may begin at any byte held and at the
   const std::string have = ", have " + std::to_string(first) + " to " + std::to_string(end);
   for (const std::uint64_t next_byte :
        {std::uint64_t{0}, first - 1, end + 2, std::uint64_t{1} << 63, ~std::uint64_t{0}}) {
-    CHECK(refusal(stream, some_id, next_byte) == "asked for byte " + std::to_string(next_byte) + have);
+    std::string why = "asked for byte " + std::to_string(next_byte) + have;
+    if (next_byte > end) why += ": " + std::to_string(next_byte - end - 1) + " bytes ahead of this history";
+    if (next_byte != 0 && next_byte < first)
+      why += ": " + std::to_string(end + 1 - next_byte) + " bytes of history needed, " +
+             std::to_string(history.backlog_bytes) + " held";
+    CHECK(refusal(stream, some_id, next_byte) == why);
   }
+}
+
+TEST_CASE("CommandStream: a refusal says in numbers what was asked for and what there is") {
+  using Reason = PartialRefusal::Reason;
+  CommandStream stream{some_id, 4'096};
+  append_bytes(stream, 1'000);
+  stream.continue_as(other_id);
+  for (int i = 0; i < 200; ++i) append_bytes(stream, 1'000);
+  const History history = stream.history();
+  const std::uint64_t first = history.backlog_first_byte;
+  const auto refused = [&stream](const ReplicationId& id, std::uint64_t next_byte) {
+    PartialRefusal why;
+    CHECK_FALSE(stream.continue_from(id, next_byte, why));
+    CHECK(why.asked_id == id);
+    CHECK(why.asked_next_byte == next_byte);
+    return why;
+  };
+  for (const PartialRefusal& any : {refused(some_id, 1), refused(other_id, 1), refused(third_id, 1)}) {
+    CHECK(any.id == other_id);
+    CHECK(any.second_id == some_id);
+    CHECK(any.second_next_byte == history.second_next_byte);
+    CHECK(any.backlog_first_byte == first);
+    CHECK(any.end == history.end);
+    CHECK(any.held_bytes == history.backlog_bytes);
+  }
+  const PartialRefusal gone = refused(other_id, first - 100);
+  CHECK(gone.reason == Reason::no_longer_held);
+  CHECK(gone.missing_bytes == 100);
+  CHECK(gone.needed_bytes == history.backlog_bytes + 100);
+  const PartialRefusal ahead = refused(other_id, history.end.next_byte() + 7);
+  CHECK(ahead.reason == Reason::not_yet_there);
+  CHECK(ahead.missing_bytes == 7);
+  CHECK(ahead.needed_bytes == 0);
+  CHECK(refused(other_id, 0).reason == Reason::not_a_byte);
+  CHECK(refused(other_id, 0).missing_bytes == 0);
+  CHECK(refused(some_id, *history.second_next_byte + 1).reason == Reason::parted);
+  CHECK(refused(third_id, first).reason == Reason::unknown_id);
+  CHECK(refused(third_id, first).missing_bytes == 0);
 }
 
 TEST_CASE("CommandStream: every byte of the window is a place to begin, across all block borders") {
@@ -255,12 +298,13 @@ TEST_CASE("CommandStream: another history is refused, and the refusal names both
   CommandStream stream{some_id, mebibyte};
   append(stream, 0, {"DEL", "k"});
   CHECK(refusal(stream, other_id, 1) ==
-        "asked for history " + std::string(other_text) + ", have " + std::string(id_text));
+        "asked for history " + std::string(other_text) + " from byte 1, have " + std::string(id_text));
   CHECK(refusal(stream, ReplicationId{}, 1) ==
-        "asked for history " + std::string(40, '0') + ", have " + std::string(id_text));
+        "asked for history " + std::string(40, '0') + " from byte 1, have " + std::string(id_text));
   stream.continue_as(other_id);
-  CHECK(refusal(stream, third_id, 1) == "asked for history " + third_id.text() + ", have " +
-                                            std::string(other_text) + " and " + std::string(id_text));
+  CHECK(refusal(stream, third_id, 9) == "asked for history " + third_id.text() + " from byte 9, have " +
+                                            std::string(other_text) + " and, up to byte 43, " +
+                                            std::string(id_text));
 }
 
 TEST_CASE("CommandStream: under the second id the window ends where the histories part") {
@@ -280,7 +324,7 @@ TEST_CASE("CommandStream: under the second id the window ends where the historie
         "asked for byte 45 of history " + std::string(id_text) + ", which went another way after byte 43");
   CHECK(refusal(stream, some_id, 0) == "asked for byte 0, have 1 to 63");
   for (const std::uint64_t next_byte : {44U, 45U, 64U}) CHECK_FALSE(refusal(stream, other_id, next_byte));
-  CHECK(refusal(stream, other_id, 65) == "asked for byte 65, have 1 to 63");
+  CHECK(refusal(stream, other_id, 65) == "asked for byte 65, have 1 to 63: 1 bytes ahead of this history");
 
   stream.continue_as(third_id);
   CHECK(stream.history().second_id == other_id);
@@ -304,8 +348,9 @@ TEST_CASE("CommandStream: restart begins another history at its offset and holds
   CHECK(history.backlog_bytes_max == mebibyte);
   CHECK(stream.database() == 5);
   CHECK(refusal(stream, third_id, 44) ==
-        "asked for history " + third_id.text() + ", have " + std::string(other_text));
-  CHECK(refusal(stream, other_id, 1'000) == "asked for byte 1000, have 1001 to 1000");
+        "asked for history " + third_id.text() + " from byte 44, have " + std::string(other_text));
+  CHECK(refusal(stream, other_id, 1'000) ==
+        "asked for byte 1000, have 1001 to 1000: 1 bytes of history needed, 0 held");
   StreamCursor cursor = cursor_at(stream, 1'001);
 
   append(stream, 5, {"DEL", "k"});
@@ -353,14 +398,14 @@ TEST_CASE("CommandStream: the backlog can be shrunk and grown while it is in use
   for (int i = 0; i < 4'000; ++i) append_bytes(stream, 1'000);
   CHECK(stream.history().backlog_first_byte == 1);
   CHECK(live_bytes - before >= 3'900'000);
-  stream.set_backlog_bytes_max(100'000);
+  stream.set_backlog_bytes(100'000);
   const History shrunk = stream.history();
   CHECK(shrunk.backlog_bytes_max == 100'000);
   CHECK(shrunk.backlog_bytes >= 100'000);
   CHECK(shrunk.backlog_bytes <= 100'000 + replikv::detail::Block::capacity_max);
   CHECK(live_bytes - before < 1'000'000);
 
-  stream.set_backlog_bytes_max(2 * mebibyte);
+  stream.set_backlog_bytes(2 * mebibyte);
   CHECK(stream.history().backlog_first_byte == shrunk.backlog_first_byte);
   for (int i = 0; i < 1'000; ++i) append_bytes(stream, 1'000);
   CHECK(stream.history().backlog_first_byte == shrunk.backlog_first_byte);
@@ -421,7 +466,7 @@ TEST_CASE("CommandStream: a long history is let go all at once") {
   StreamCursor pinned = stream.cursor_at_end();
   for (int i = 0; i < 100; ++i) append_bytes(stream, 600'000);
   const std::size_t before = live_bytes;
-  SUBCASE("by a smaller backlog") { stream.set_backlog_bytes_max(0); }
+  SUBCASE("by a smaller backlog") { stream.set_backlog_bytes(0); }
   SUBCASE("by a new history") { stream.restart(other_id, Offset{0}, 0); }
   pinned = {};
   CHECK(live_bytes + 59'000'000 < before);

@@ -1,12 +1,15 @@
 // What a master or a replica tells the application as it happens: links, resyncs, role changes.
 #pragma once
 
+#include <replikv/core/clock.hpp>
 #include <replikv/core/error.hpp>
 #include <replikv/stream/offset.hpp>
+#include <replikv/stream/partial_refusal.hpp>
 #include <replikv/stream/replication_id.hpp>
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -34,7 +37,10 @@ struct FullResyncStarted {
   std::string peer;
   ReplicationId id;
   Offset offset;    ///< the stream position the snapshot stands for
-  std::string why;  ///< why a partial resync was not possible; empty where unknown
+  std::string why;  ///< why a partial resync was not possible
+  /// The same in numbers: what was asked for, and what the master has, as far as this end of the link knows.
+  /// None where no history was asked for.
+  std::optional<PartialRefusal> refusal{};
 };
 
 /// A snapshot is arriving; reported at most once a second and at its end.
@@ -49,6 +55,23 @@ struct FullResyncDone {
   std::string peer;
   Offset offset;
   std::uint64_t keys;  ///< on a replica: now held in all stores
+};
+
+/// On a master: the stream grew beyond the output limit during a full resync, which ended for that. The
+/// replica tries again; if every attempt ends so, raise what `limit` names above `bytes_written`, or write
+/// less meanwhile.
+struct FullResyncOutgrown {
+  enum class Limit : std::uint8_t {
+    hard,     ///< `output_limit.hard_bytes`
+    backlog,  ///< the backlog's size, which counts where it is more than `hard_bytes`
+    soft,     ///< `output_limit.soft_bytes`, for longer than `soft_for`
+  };
+  std::string peer;
+  std::uint64_t bytes_written;  ///< since the snapshot's instant, and waiting for the replica
+  std::uint64_t bytes_max;      ///< the limit
+  Limit limit;
+  Duration lasted;         ///< from the snapshot's instant until now
+  std::uint64_t attempts;  ///< of this replica, that ended so one after the other
 };
 
 struct PartialResync {
@@ -86,8 +109,9 @@ struct Diverged {
   std::string why;
 };
 
-using Event = std::variant<LinkUp, LinkDown, FullResyncStarted, FullResyncProgress, FullResyncDone,
-                           PartialResync, Promoted, Demoted, WritesRejected, SnapshotRefused, Diverged>;
+using Event =
+    std::variant<LinkUp, LinkDown, FullResyncStarted, FullResyncProgress, FullResyncDone, FullResyncOutgrown,
+                 PartialResync, Promoted, Demoted, WritesRejected, SnapshotRefused, Diverged>;
 
 /// Called in the context of a transport, or in the thread that called the role; never with a lock held
 /// that `info()` or a store needs, and never for a single write. One call at a time for each role.

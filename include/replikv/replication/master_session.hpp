@@ -201,6 +201,11 @@ class MasterSession {
     return state_ == State::sending_snapshot || state_ == State::collecting_snapshot;
   }
 
+  /// A snapshot is on its way to it, or waits to be, that is not yet loaded as far as is known.
+  [[nodiscard]] bool is_in_full_resync() const noexcept {
+    return takes_snapshot() || state_ == State::awaiting_ack || (is_delivering_ && state_ == State::online);
+  }
+
   /// It takes a snapshot piece by piece, as it is made; otherwise all of it is kept until it is sent.
   [[nodiscard]] bool understands_marks() const noexcept { return understands_marks_; }
   /// A whole snapshot is kept for it, not all of which is sent.
@@ -226,7 +231,7 @@ class MasterSession {
   }
 
  private:
-  static constexpr std::chrono::seconds newline_period{1};
+  static constexpr std::chrono::seconds newline_period = detail::newline_period;
   static constexpr std::size_t request_bytes_max = std::size_t{1} << 20;  // nothing a replica says is longer
   static constexpr std::size_t unauthenticated_bytes_max = std::size_t{64} << 10;
 

@@ -148,6 +148,9 @@ class ReplicaSession {
   [[nodiscard]] const Failure& failure() const noexcept { return failure_; }
   [[nodiscard]] TimePoint last_heard() const noexcept { return last_heard_; }
 
+  /// What PSYNC asked to continue from, if anything.
+  [[nodiscard]] const std::optional<SyncPosition>& position() const noexcept { return position_; }
+
   /// Stream bytes received on this link on top of the position it began with.
   [[nodiscard]] Offset received() const noexcept {
     return taken_ + (state_ == State::streaming ? buffer_.size() : 0);

@@ -4,10 +4,13 @@
 #pragma once
 
 #include <replikv/core/bytes.hpp>
+#include <replikv/core/clock.hpp>
 #include <replikv/resp/command.hpp>
 #include <replikv/resp/writer.hpp>
+#include <replikv/stream/backlog_size.hpp>
 #include <replikv/stream/detail/block.hpp>
 #include <replikv/stream/offset.hpp>
+#include <replikv/stream/partial_refusal.hpp>
 #include <replikv/stream/replication_id.hpp>
 #include <replikv/stream/token.hpp>
 
@@ -36,7 +39,7 @@ struct History {
   Offset end;                                     ///< written so far
   std::uint64_t backlog_first_byte = 1;           ///< the oldest byte still held
   std::uint64_t backlog_bytes = 0;                ///< how many are held
-  std::uint64_t backlog_bytes_max = 0;            ///< how many are meant to be held
+  std::uint64_t backlog_bytes_max = 0;            ///< how many are meant to be held at present
 };
 
 /// A reader's place in a stream. Holds the bytes it has not read yet, and only those.
@@ -53,11 +56,6 @@ class StreamCursor {
   Offset offset_;
 };
 
-/// Why a partial resync cannot be served, in the words of the log.
-struct PartialRefusal {
-  std::string why;
-};
-
 /// An append-only stream of commands with a bounded past.
 ///
 /// Thread safety  every call from any thread
@@ -68,8 +66,11 @@ class CommandStream {
   /// The database a stream is "in" before its first SELECT.
   static constexpr std::uint32_t no_database = ~std::uint32_t{0};
 
-  CommandStream(ReplicationId id, std::uint64_t backlog_bytes_max)
-      : id_(id), backlog_bytes_max_(backlog_bytes_max) {
+  CommandStream(ReplicationId id, std::uint64_t backlog_bytes)
+      : CommandStream(id, BacklogSize{backlog_bytes, {}, 0}) {}
+
+  CommandStream(ReplicationId id, const BacklogSize& backlog)
+      : id_(id), backlog_(backlog), recent_ends_(backlog.duration) {
     start_blocks(Offset{});
   }
 
@@ -139,7 +140,7 @@ class CommandStream {
             end_,
             oldest_->start().next_byte(),
             end_ - oldest_->start(),
-            backlog_bytes_max_};
+            bytes_to_keep()};
   }
 
   [[nodiscard]] Token position() const {
@@ -152,9 +153,10 @@ class CommandStream {
     return end_;
   }
 
+  /// How many bytes of the past are meant to be kept at present.
   [[nodiscard]] std::uint64_t backlog_bytes_max() const {
     const std::lock_guard lock(mutex_);
-    return backlog_bytes_max_;
+    return bytes_to_keep();
   }
 
   /// The database the stream is in, or `no_database`.
@@ -174,13 +176,7 @@ class CommandStream {
   [[nodiscard]] std::optional<StreamCursor> continue_from(const ReplicationId& id, std::uint64_t next_byte,
                                                           PartialRefusal& refusal) const {
     const std::lock_guard lock(mutex_);
-    if (!names_this_history(id, next_byte, refusal)) return std::nullopt;
-    const std::uint64_t first = oldest_->start().next_byte();
-    if (next_byte < first || next_byte > end_.next_byte()) {
-      refusal.why = "asked for byte " + std::to_string(next_byte) + ", have " + std::to_string(first) +
-                    " to " + std::to_string(end_.bytes);
-      return std::nullopt;
-    }
+    if (!names_this_history(id, next_byte, refusal) || !holds(id, next_byte, refusal)) return std::nullopt;
     const Offset wanted{next_byte - 1};
     auto block = oldest_;
     while (wanted > block->end() && block->next()) block = block->next();
@@ -213,6 +209,8 @@ class CommandStream {
   void restart(ReplicationId id, Offset end, std::uint32_t database) {
     const std::lock_guard lock(mutex_);
     start_blocks(end);  // may throw: before anything has changed
+    recent_ends_.restart(end);
+    kept_from_ = end;
     id_ = id;
     second_id_ = {};
     database_ = database;
@@ -226,11 +224,25 @@ class CommandStream {
     second_next_byte_ = end_.next_byte();
   }
 
-  /// Changes how many bytes of the past are kept. What is already gone does not come back.
-  void set_backlog_bytes_max(std::uint64_t bytes_max) {
+  /// Changes how many bytes of the past are always kept. What is already gone does not come back.
+  void set_backlog_bytes(std::uint64_t bytes) {
     const std::lock_guard lock(mutex_);
-    backlog_bytes_max_ = bytes_max;
+    backlog_.bytes = bytes;
     trim();
+  }
+
+  /// Tells the stream what time it is; it has no clock. To be called from time to time where the backlog has
+  /// a duration: what was written within that before the latest call is kept, and so is what comes after it.
+  /// Nothing is kept for the duration's sake before the first call. `now` never goes back.
+  /// Returns how many bytes the duration asks for, which may be more than are kept for it.
+  std::uint64_t tell_time(TimePoint now) {
+    const std::lock_guard lock(mutex_);
+    if (backlog_.duration.count() == 0) return 0;
+    recent_ends_.note(now, end_);
+    kept_from_ = recent_ends_.oldest();
+    bytes_max_of_duration_ = backlog_.bytes_max;
+    trim();
+    return end_ - kept_from_;
   }
 
   // --- Waking who sends --------------------------------------------------------------------------
@@ -276,16 +288,59 @@ class CommandStream {
   bool names_this_history(const ReplicationId& id, std::uint64_t next_byte, PartialRefusal& refusal) const {
     if (id == id_) return true;
     if (!second_id_.is_set() || id != second_id_) {
-      refusal.why = "asked for history " + id.text() + ", have " + id_.text() +
-                    (second_id_.is_set() ? " and " + second_id_.text() : "");
+      refusal = refused(PartialRefusal::Reason::unknown_id, id, next_byte);
+      refusal.why = "asked for history " + id.text() + " from byte " + std::to_string(next_byte) + ", have " +
+                    id_.text() +
+                    (second_id_.is_set() ? " and, up to byte " + std::to_string(second_next_byte_ - 1) +
+                                               ", " + second_id_.text()
+                                         : "");
       return false;
     }
     if (next_byte > second_next_byte_) {
+      refusal = refused(PartialRefusal::Reason::parted, id, next_byte);
       refusal.why = "asked for byte " + std::to_string(next_byte) + " of history " + id.text() +
                     ", which went another way after byte " + std::to_string(second_next_byte_ - 1);
       return false;
     }
     return true;
+  }
+
+  bool holds(const ReplicationId& id, std::uint64_t next_byte, PartialRefusal& refusal) const {
+    const std::uint64_t first = oldest_->start().next_byte();
+    if (next_byte >= first && next_byte <= end_.next_byte()) return true;
+    using Reason = PartialRefusal::Reason;
+    const std::string asked = "asked for byte " + std::to_string(next_byte) + ", have " +
+                              std::to_string(first) + " to " + std::to_string(end_.bytes);
+    if (next_byte == 0) {
+      refusal = refused(Reason::not_a_byte, id, next_byte);
+      refusal.why = asked;
+    } else if (next_byte < first) {
+      refusal = refused(Reason::no_longer_held, id, next_byte);
+      refusal.needed_bytes = end_.next_byte() - next_byte;
+      refusal.missing_bytes = first - next_byte;
+      refusal.why = asked + ": " + std::to_string(refusal.needed_bytes) + " bytes of history needed, " +
+                    std::to_string(refusal.held_bytes) + " held";
+    } else {
+      refusal = refused(Reason::not_yet_there, id, next_byte);
+      refusal.missing_bytes = next_byte - end_.next_byte();
+      refusal.why = asked + ": " + std::to_string(refusal.missing_bytes) + " bytes ahead of this history";
+    }
+    return false;
+  }
+
+  [[nodiscard]] PartialRefusal refused(PartialRefusal::Reason reason, const ReplicationId& asked_id,
+                                       std::uint64_t asked_next_byte) const {
+    PartialRefusal refusal;
+    refusal.reason = reason;
+    refusal.asked_id = asked_id;
+    refusal.asked_next_byte = asked_next_byte;
+    refusal.id = id_;
+    refusal.second_id = second_id_;
+    if (second_id_.is_set()) refusal.second_next_byte = second_next_byte_;
+    refusal.backlog_first_byte = oldest_->start().next_byte();
+    refusal.end = end_;
+    refusal.held_bytes = end_ - oldest_->start();
+    return refusal;
   }
 
   void select(std::uint32_t database) {
@@ -348,9 +403,14 @@ class CommandStream {
     return {id_, end_};
   }
 
+  // As the stream grows between two looks at the clock, so does this: nothing recent is lost in a burst.
+  [[nodiscard]] std::uint64_t bytes_to_keep() const noexcept {
+    return std::max(backlog_.bytes, std::min(end_ - kept_from_, bytes_max_of_duration_));
+  }
+
   // Whole blocks only, and never below the size asked for.
   void trim() {
-    while (oldest_ != newest_ && end_ - oldest_->end() >= backlog_bytes_max_) oldest_ = oldest_->next();
+    while (oldest_ != newest_ && end_ - oldest_->end() >= bytes_to_keep()) oldest_ = oldest_->next();
   }
 
   mutable std::mutex mutex_;
@@ -359,7 +419,10 @@ class CommandStream {
   std::uint64_t second_next_byte_ = 0;
   std::uint32_t database_ = no_database;
   Offset end_;
-  std::uint64_t backlog_bytes_max_;
+  BacklogSize backlog_;
+  detail::RecentEnds recent_ends_;
+  Offset kept_from_;                         // what is younger than `backlog_.duration` begins behind this
+  std::uint64_t bytes_max_of_duration_ = 0;  // until the time is known
   std::shared_ptr<detail::Block> oldest_;
   std::shared_ptr<detail::Block> newest_;
   std::string scratch_;

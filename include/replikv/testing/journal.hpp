@@ -64,6 +64,10 @@ namespace detail {
     std::string operator()(const FullResyncDone& e) const {
       return "full resync done with " + (toward(e.side) + e.peer) + where(e.offset);
     }
+    std::string operator()(const FullResyncOutgrown& e) const {
+      return "full resync of replica " + e.peer + " outgrown: " + std::to_string(e.bytes_written) +
+             " bytes written, " + std::to_string(e.bytes_max) + " allowed";
+    }
     std::string operator()(const PartialResync& e) const {
       return "partial resync with " + (toward(e.side) + e.peer) + where(e.offset);
     }

@@ -152,9 +152,20 @@ class Following final : public ReplicaSession::Handler {
   std::optional<Failure> on_full_resync(const ReplicationId& id, Offset offset) override {
     load_ = std::make_shared<SnapshotLoad>(core_.databases, core_.options.unmirrored, id, offset);
     next_progress_ = engine_->now() + progress_period;
-    core_.log(LogLevel::notice,
-              [&] { return "Full resync from master: " + id.text() + ":" + std::to_string(offset.bytes); });
-    core_.report([&] { return FullResyncStarted{LinkSide::to_master, address_, id, offset, {}}; });
+    const auto& asked = link_->session.position();
+    const auto why = [&] { return asked ? refused(*asked, id, offset) : not_asked(id, offset); };
+    core_.log(LogLevel::notice, [&] {
+      return "Full resync from master: " + id.text() + ":" + std::to_string(offset.bytes) + ": " + why().why;
+    });
+    core_.report([&] {
+      auto refusal = why();
+      return FullResyncStarted{LinkSide::to_master,
+                               address_,
+                               id,
+                               offset,
+                               refusal.why,
+                               asked ? std::optional(refusal) : std::nullopt};
+    });
     return std::nullopt;
   }
 
@@ -223,6 +234,42 @@ class Following final : public ReplicaSession::Handler {
  private:
   static constexpr std::chrono::seconds progress_period{1};
   static constexpr std::size_t unsent_bytes_max = std::size_t{64} << 10;  // what waits is the latest ACK
+
+  // Of why its master refused, a replica sees where the snapshot stands.
+  static PartialRefusal not_asked(const ReplicationId& id, Offset offset) {
+    PartialRefusal refusal;
+    refusal.why = "no history is held to ask for";
+    refusal.id = id;
+    refusal.end = offset;
+    return refusal;
+  }
+
+  static PartialRefusal refused(const SyncPosition& asked, const ReplicationId& id, Offset offset) {
+    using Reason = PartialRefusal::Reason;
+    PartialRefusal refusal;
+    refusal.asked_id = asked.id;
+    refusal.asked_next_byte = asked.offset.next_byte();
+    refusal.id = id;
+    refusal.end = offset;
+    refusal.why = "asked for byte " + std::to_string(refusal.asked_next_byte);
+    const std::string at = std::to_string(offset.bytes);
+    if (asked.id != id) {
+      refusal.reason = Reason::unknown_id;
+      refusal.why +=
+          " of history " + asked.id.text() + ", the master is at byte " + at + " of another, " + id.text();
+    } else if (asked.offset > offset) {
+      refusal.reason = Reason::not_yet_there;
+      refusal.missing_bytes = asked.offset - offset;
+      refusal.why += ", the master is at byte " + at + ": " + std::to_string(refusal.missing_bytes) +
+                     " bytes ahead of it";
+    } else {
+      refusal.reason = Reason::no_longer_held;
+      refusal.needed_bytes = offset - asked.offset;
+      refusal.why += ", the master is at byte " + at + " and holds less than the " +
+                     std::to_string(refusal.needed_bytes) + " bytes of history that were needed";
+    }
+    return refusal;
+  }
 
   static bool is_getack(resp::Arguments command) noexcept {
     const auto same = [](std::string_view word, std::string_view upper) {

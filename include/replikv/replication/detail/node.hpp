@@ -41,6 +41,7 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
       return nullptr;
     }
     node->serving_.update_gate();
+    node->advise();
     return node;
   }
 
@@ -172,7 +173,11 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     return info;
   }
 
-  void set_backlog_bytes(std::uint64_t bytes) { stream->set_backlog_bytes_max(bytes); }
+  /// Throws `Errc::bad_option`, as `attach` does.
+  void set_backlog_bytes(std::uint64_t bytes) {
+    check_backlog(options, bytes);
+    stream->set_backlog_bytes(bytes);
+  }
 
  private:
   struct PendingWait {
@@ -190,6 +195,15 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
   void before_end_of_turn() noexcept override {
     finish_waits();
     if (home_ && !heartbeat_ && !closed) schedule_heartbeat();  // there was no memory for it
+  }
+
+  // Tells the log of options that are allowed and seldom meant.
+  void advise() {
+    const Turn turn(*this);
+    if (!options.logger) return;
+    attempt([this] {
+      for (const std::string& line : unwise(options)) log(LogLevel::warning, [&line] { return line; });
+    });
   }
 
   // What it takes memory for to use an engine, made before anything else has changed.
@@ -215,6 +229,7 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     engines = std::move(ready.engines);
     if (home_) return;
     home_ = std::move(engine);
+    stream->tell_time(home_->now());
     next_ping_ = home_->now() + options.ping_period;
     heartbeat_ = std::move(ready.heartbeat);
     spare_heartbeat_ = std::move(ready.spare_heartbeat);
@@ -276,6 +291,7 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
       if (mends) following_.mend();
       attempt([this] { ping(); });
       serving_.update_gate();
+      age_backlog();
       report_rejected_writes();
       stores.emplace(*this);
     }
@@ -295,6 +311,20 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     if (now < next_ping_) return;
     next_ping_ = now + options.ping_period;
     if (role == Role::master && serving_.has_replicas()) stream->append_control({"ping"});
+  }
+
+  void age_backlog() {
+    const std::uint64_t wanted = stream->tell_time(home_->now());
+    const std::uint64_t kept = stream->backlog_bytes_max();
+    const bool is_cut = wanted > kept;
+    if (is_cut && !backlog_is_cut_) {
+      log(LogLevel::warning, [&] {
+        return "The last " + std::to_string(options.backlog_duration.count()) + " s wrote " +
+               std::to_string(wanted) + " bytes, of which backlog_bytes_max keeps " + std::to_string(kept) +
+               ": a replica that was away for so long will need a full resync";
+      });
+    }
+    backlog_is_cut_ = is_cut;
   }
 
   void report_rejected_writes() {
@@ -348,6 +378,7 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
   TimePoint spare_at_{};
   TimePoint next_ping_{};
   std::uint64_t reported_rejections_ = 0;
+  bool backlog_is_cut_ = false;  // backlog_duration asks for more than backlog_bytes_max
   std::vector<PendingWait> waits_;
 };
 

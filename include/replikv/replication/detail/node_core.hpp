@@ -43,7 +43,9 @@ class NodeCore {
       : databases(std::move(stores)),
         options(std::move(chosen)),
         random(options.seed ? Random(*options.seed) : Random::from_system()),
-        stream(std::make_shared<CommandStream>(ReplicationId::random(random), options.backlog_bytes)),
+        stream(std::make_shared<CommandStream>(
+            ReplicationId::random(random),
+            BacklogSize{options.backlog_bytes, options.backlog_duration, options.backlog_bytes_max})),
         gate(std::make_shared<WriteGate>(WriteMode::read_only)),
         role(first_role) {
     gate->set(open_mode());

@@ -7,6 +7,7 @@
 #include <replikv/replication/master_session.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -66,6 +67,7 @@ class ReplicaLink final : public LinkEvents,
   bool in_full_resync = false;
   bool is_replaced = false;  // the same replica has a newer link, and counts by that
   std::optional<TimePoint> over_soft_limit_since;
+  std::optional<TimePoint> snapshot_began;  // of the full resync under way
 
  private:
   template <class Action>
@@ -148,12 +150,14 @@ class Serving {
       return link.session.refuse_sync("NOMASTERLINK Can't SYNC while not connected with my master");
     }
     link.asked_for_sync = true;
-    PartialRefusal refusal{"it asked for no history"};
+    PartialRefusal refusal;
+    refusal.why = "it asked for no history";
     if (request.id) {
       if (auto cursor = core_.stream->continue_from(*request.id, request.next_byte, refusal)) {
         return continue_from(link, std::move(*cursor));
       }
       ++partial_resyncs_refused_;
+      log_refusal(link, refusal);
     }
     ++full_resyncs_;
     link.in_full_resync = true;
@@ -161,7 +165,9 @@ class Serving {
               [&] { return "Full resync for replica " + link.name() + ": " + refusal.why; });
     core_.report([&] {
       const Token now = core_.stream->position();
-      return FullResyncStarted{LinkSide::to_replica, link.name(), now.id, now.offset, refusal.why};
+      return FullResyncStarted{
+          LinkSide::to_replica, link.name(), now.id,
+          now.offset,           refusal.why, request.id ? std::optional(refusal) : std::nullopt};
     });
     if (!transfer_) begin_transfer_after_delay(link);
   }
@@ -213,6 +219,12 @@ class Serving {
   static constexpr std::size_t mark_bytes = 40;
   static constexpr std::size_t snapshot_ahead_bytes = std::size_t{1} << 20;  // made, and not yet sent
   static constexpr int pieces_in_a_turn = 8;
+  static constexpr std::size_t outgrown_max = 64;
+
+  struct Outgrown {
+    std::string replica;
+    std::uint64_t attempts;
+  };
 
   // --- Links ----------------------------------------------------------------------------------------
 
@@ -293,19 +305,78 @@ class Serving {
   void check_output_limit(ReplicaLink& link, TimePoint now) {
     const auto pinned = link.session.pinned_from();
     if (!pinned) return;
+    if (link.snapshot_began && !link.session.is_in_full_resync()) {
+      link.snapshot_began.reset();
+      forget_outgrown(link.name());
+    }
     const OutputLimit& limit = core_.options.output_limit;
     const std::uint64_t behind = core_.stream->end() - *pinned;
-    if (behind > std::max(limit.hard_bytes, core_.stream->backlog_bytes_max())) {
-      return link.session.fail(Errc::output_limit, std::to_string(behind) + " bytes behind");
+    const std::uint64_t backlog_bytes = core_.stream->backlog_bytes_max();
+    if (behind > std::max(limit.hard_bytes, backlog_bytes)) {
+      using Limit = FullResyncOutgrown::Limit;
+      return outgrown(link, now, behind, limit.hard_bytes < backlog_bytes ? Limit::backlog : Limit::hard);
     }
     if (behind <= limit.soft_bytes) {
       link.over_soft_limit_since.reset();
     } else if (!link.over_soft_limit_since) {
       link.over_soft_limit_since = now;
     } else if (now - *link.over_soft_limit_since > limit.soft_for) {
-      link.session.fail(Errc::output_limit, std::to_string(behind) + " bytes behind, and more than " +
-                                                std::to_string(limit.soft_bytes) + " for too long");
+      outgrown(link, now, behind, FullResyncOutgrown::Limit::soft);
     }
+  }
+
+  // The replica is too far behind. If it happens during each of its full resyncs, they never end: so it is
+  // told with the numbers that show what to raise.
+  void outgrown(ReplicaLink& link, TimePoint now, std::uint64_t behind, FullResyncOutgrown::Limit which) {
+    const OutputLimit& limit = core_.options.output_limit;
+    using Limit = FullResyncOutgrown::Limit;
+    const std::uint64_t bytes_max = which == Limit::hard      ? limit.hard_bytes
+                                    : which == Limit::backlog ? core_.stream->backlog_bytes_max()
+                                                              : limit.soft_bytes;
+    const std::string bounds =
+        std::to_string(behind) + " bytes behind, " + std::to_string(bytes_max) +
+        (which == Limit::soft ? " allowed for " + std::to_string(limit.soft_for.count()) +
+                                    " s (output_limit.soft_bytes, soft_for)"
+         : which == Limit::hard ? " allowed (output_limit.hard_bytes)"
+                                : " allowed (the backlog's size)");
+    if (link.snapshot_began && link.session.is_in_full_resync()) {
+      const Duration lasted = now - *link.snapshot_began;
+      const std::uint64_t attempts = count_outgrown(link.name());
+      core_.report(
+          [&] { return FullResyncOutgrown{link.name(), behind, bytes_max, which, lasted, attempts}; });
+      core_.log(LogLevel::warning, [&] {
+        const auto time = std::chrono::duration_cast<std::chrono::milliseconds>(lasted).count();
+        return "Full resync of replica " + link.name() + " ended unfinished after " + std::to_string(time) +
+               " ms, attempt " + std::to_string(attempts) + ": " + bounds +
+               ". Raise output_limit above what is written during a full resync, or it will never end";
+      });
+    }
+    link.session.fail(Errc::output_limit, bounds);
+  }
+
+  // How often in a row a replica's full resync was outgrown. A peer may name itself as it likes: of so many.
+  std::uint64_t count_outgrown(const std::string& replica) {
+    const auto known = std::find_if(outgrown_.begin(), outgrown_.end(),
+                                    [&replica](const auto& each) { return each.replica == replica; });
+    if (known != outgrown_.end()) return ++known->attempts;
+    if (outgrown_.size() == outgrown_max) outgrown_.erase(outgrown_.begin());
+    outgrown_.push_back({replica, 1});
+    return 1;
+  }
+
+  void forget_outgrown(const std::string& replica) noexcept {
+    std::erase_if(outgrown_, [&replica](const auto& each) { return each.replica == replica; });
+  }
+
+  void log_refusal(const ReplicaLink& link, const PartialRefusal& refusal) noexcept {
+    using Reason = PartialRefusal::Reason;
+    core_.log(LogLevel::notice, [&] {
+      return "Partial resync refused to replica " + link.name() + ", which asked for " +
+             refusal.asked_id.text() + ":" + std::to_string(refusal.asked_next_byte) + ": " + refusal.why +
+             (refusal.reason == Reason::no_longer_held
+                  ? "; a backlog of " + std::to_string(refusal.needed_bytes) + " bytes would have done"
+                  : "");
+    });
   }
 
   void drop(ReplicaLink& link) noexcept {
@@ -398,6 +469,7 @@ class Serving {
     static_assert(ReplicationId::text_size == mark_bytes);
     for (const auto& link : links_) {
       if (!waits(link)) continue;
+      link->snapshot_began = link->engine->now();
       or_fail(*link,
               [&] { link->session.begin_snapshot(transfer_->cursor(), transfer_->position().id, mark); });
       link->attend_later();
@@ -515,6 +587,7 @@ class Serving {
   std::unique_ptr<SnapshotTransfer> transfer_;
   std::shared_ptr<Registration> delay_;
   std::uint64_t snapshot_keys_ = 0;
+  std::vector<Outgrown> outgrown_;
 
   std::uint64_t full_resyncs_ = 0;
   std::uint64_t partial_resyncs_ = 0;
