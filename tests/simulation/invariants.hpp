@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -35,8 +36,13 @@ class Watched {
  public:
   using Listener = std::function<void(const Watched&, const replikv::Event&)>;
 
-  Watched(SimulatedNode& node, Chronicle& chronicle, Listener listener)
-      : node_(node), chronicle_(chronicle), listener_(std::move(listener)) {
+  Watched(SimulatedNode& node, Chronicle& chronicle, const replikv::ReplicationOptions& options,
+          Listener listener)
+      : node_(node),
+        chronicle_(chronicle),
+        backlog_duration_(options.backlog_duration),
+        bytes_max_of_duration_(options.backlog_bytes_max),
+        listener_(std::move(listener)) {
     node_.set_observer([this](const replikv::Event& event) {
       hear(event);
       listener_(*this, event);
@@ -73,6 +79,20 @@ class Watched {
     thoroughly ? compare_all() : compare_touched();
     touched_.clear();
     if (thoroughly) check_backlog();
+  }
+
+  /// After `check`, at a time of the simulation: what was written within `backlog_duration` is there, up to
+  /// its limit. A node's clock is fast by a tenth at most.
+  void check_recent(replikv::Duration now) {
+    if (!node_.is_running() || backlog_duration_.count() == 0) return;
+    const replikv::History history = node_.stream().history();
+    while (!ends_.empty() && ends_.front().first <= now - backlog_duration_ * 9 / 10) ends_.pop_front();
+    ends_.emplace_back(now, history.end);
+    const std::uint64_t recent = history.end - ends_.front().second;
+    if (history.backlog_bytes < std::min(recent, bytes_max_of_duration_))
+      throw Violation("the backlog keeps what is recent", node_.name() + " holds " +
+                                                              std::to_string(history.backlog_bytes) + " of " +
+                                                              std::to_string(recent) + " bytes");
   }
 
   /// The name of a key that should have been deleted by this time; empty: there is none. Only who writes a
@@ -152,6 +172,7 @@ class Watched {
   void begin_stream() {
     cursor_ = node_.stream().cursor_at_end();
     backlog_begins_ = cursor_->offset();
+    ends_.clear();
   }
 
   void rename(const replikv::ReplicationId& id) {
@@ -264,6 +285,8 @@ class Watched {
 
   SimulatedNode& node_;
   Chronicle& chronicle_;
+  replikv::Duration backlog_duration_;
+  std::uint64_t bytes_max_of_duration_;
   Listener listener_;
   std::uint64_t life_ = 0;
   replikv::Token at_;
@@ -271,6 +294,7 @@ class Watched {
   KeyList touched_;
   std::optional<replikv::StreamCursor> cursor_;
   replikv::Offset backlog_begins_;
+  std::deque<std::pair<replikv::Duration, replikv::Offset>> ends_;  // of its stream: when, and where
   bool is_in_history_ = false;
   Resynced resynced_;
   std::string has_diverged_;
@@ -294,7 +318,7 @@ class Invariants {
         thorough_every_(thorough_every) {
     for (std::size_t i = 0; i < cluster.size(); ++i) {
       watched_.push_back(std::make_unique<Watched>(
-          cluster.node(i), chronicle_,
+          cluster.node(i), chronicle_, options,
           [this](const Watched& at, const replikv::Event& event) { hear(at, event); }));
     }
     cluster.after_each_event([this] { check(); });
@@ -311,7 +335,9 @@ class Invariants {
         if (each->node().is_running() && each->node().is_master() == master) each->check(thoroughly);
       }
     }
-    if (thoroughly) check_links();
+    if (!thoroughly) return;
+    for (const auto& each : watched_) each->check_recent(cluster_.elapsed());
+    check_links();
   }
 
   /// Everything, now.

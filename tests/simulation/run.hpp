@@ -74,6 +74,14 @@ inline void make_large(Plan& plan, Random& random) {
   }
 }
 
+/// Some nodes keep a backlog by time. Drawn apart: all else of a seed is as it would be without.
+inline void draw_backlog_duration(replikv::ReplicationOptions& options, std::uint64_t seed) {
+  Random random(seed ^ 0xbac1'0600'0000'0000);
+  if (random.below(3) != 0) return;
+  options.backlog_duration = std::chrono::seconds(1 + random.below(40));
+  options.backlog_bytes_max = std::max(options.backlog_bytes, std::uint64_t{1'024} << random.below(12));
+}
+
 /// The plan of a seed.
 [[nodiscard]] inline Plan plan_of(std::uint64_t seed) {
   Random random(seed);
@@ -91,6 +99,7 @@ inline void make_large(Plan& plan, Random& random) {
   options.min_replicas_to_write = random.below(8) == 0 ? 1 : 0;
   options.min_replicas_max_lag = 5s;
   if (random.below(4) == 0) options.output_limit = {32 << 10, 8 << 10, 2s};
+  draw_backlog_duration(options, seed);
 
   plan.conditions.delay_max = std::chrono::microseconds(200 << random.below(10));
   plan.conditions.chunk_bytes_max = random.below(2) == 0 ? 0 : 1 + random.below(1'000);

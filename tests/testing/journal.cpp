@@ -68,6 +68,8 @@ TEST_CASE("Journal: events in words") {
         "full resync begins with master m at 7: no history");
   CHECK(words(FullResyncProgress{10, 20, 3}) == "snapshot: 3 keys so far");
   CHECK(words(FullResyncDone{LinkSide::to_master, "m", {7}, 3}) == "full resync done with master m at 7");
+  CHECK(words(FullResyncOutgrown{"r", 300, 200, FullResyncOutgrown::Limit::hard, {}, 1}) ==
+        "full resync of replica r outgrown: 300 bytes written, 200 allowed");
   CHECK(words(PartialResync{LinkSide::to_replica, "r", {}, {9}}) == "partial resync with replica r at 9");
   CHECK(words(Promoted{{}, {9}}).starts_with("promoted, "));
   CHECK(words(Demoted{{}, {9}}).ends_with(" at 9"));

@@ -76,7 +76,8 @@ class ReplicationMaster {
   /// Where the stream stands.
   [[nodiscard]] Token position() const { return node_.get()->stream->position(); }
 
-  /// Changes how many bytes of history partial resyncs can be served from.
+  /// Changes how many bytes of history partial resyncs can be served from; what `backlog_duration` promises is
+  /// kept all the same. Throws `Errc::bad_option` where the other limits do not allow it.
   void set_backlog_bytes(std::uint64_t bytes) { node_.get()->set_backlog_bytes(bytes); }
 
   /// Gives up writing and becomes a replica that follows nobody yet. It keeps its history: a master that

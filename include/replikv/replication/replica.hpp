@@ -96,6 +96,7 @@ class ReplicationReplica {
   /// What has been applied.
   [[nodiscard]] Token position() const { return node_.get()->stream->position(); }
 
+  /// As `ReplicationMaster::set_backlog_bytes`.
   void set_backlog_bytes(std::uint64_t bytes) { node_.get()->set_backlog_bytes(bytes); }
 
   /// Becomes the master of the same stores. The history goes on under a new replication id, and the old one
