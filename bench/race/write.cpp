@@ -61,6 +61,7 @@ void write(const Run& run, std::size_t keys, std::size_t replicas, std::size_t t
   Master master = make<Master>(run);
   const Sinks sinks(master.port(), replicas);
   master.fill(keys, value_bytes);
+  if (replicas > 0) sinks.await(replicas * keys * value_bytes);
   const std::size_t writes = run.scaled(run.is_ours() ? 10'000'000 : 1'000'000);
   std::vector<Writing> work;
   for (std::size_t i = 0; i < threads; ++i) work.emplace_back(keys, writes, i, threads);

@@ -100,7 +100,6 @@ class RedisClient {
     }
   }
 
-  /// Up to the next line end (`\n`, or `\r\n`), without it.
   /// Sends what was added, and reads no reply.
   void send_pipeline() {
     send_raw(std::exchange(pipeline_, {}));
@@ -109,7 +108,10 @@ class RedisClient {
 
   /// The connection, when everything read so far is all there was to read.
   [[nodiscard]] Descriptor release() && { return std::move(socket_); }
+  /// What has come and was not read yet.
+  [[nodiscard]] std::string take_received() { return read_bytes(received_.size() - at_); }
 
+  /// Up to the next line end (`\n`, or `\r\n`), without it.
   std::string read_line() {
     std::size_t end = 0;
     while ((end = received_.find('\n', at_)) == std::string::npos) receive();
