@@ -15,6 +15,9 @@ const std::array cases{
     Case{"apply", {"replikv", "redis-server", "valkey-server"}, race::run_apply},
     Case{"full_resync", {"replikv", "redis-server", "valkey-server"}, race::run_full_resync},
     Case{"write", {"replikv", "redis-server", "valkey-server"}, race::run_write},
+    Case{"read", race::read_sides(), race::run_read},
+    Case{"memory", {"replikv", "redis-server", "valkey-server"}, race::run_memory},
+    Case{"growth", {"replikv", "redis-server", "valkey-server"}, race::run_growth},
 };
 
 int list() {
