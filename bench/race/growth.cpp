@@ -6,72 +6,23 @@
 //         thousandth of a step 100 round trips, and all of those around each doubling of the table, where
 //         it grows.
 //
-// A `set` that lost its processor shows the scheduler and not the store: the longest is given as it was,
-// and again among those during which the thread had no involuntary switch (getrusage, RUSAGE_THREAD), asked
-// after any that took longer than 20 us. For a server that is the client's thread only.
+// The longest is told as it was and as it was undisturbed; timings.hpp says what that is.
 #include <algorithm>
 #include <bench/race/cases.hpp>
 #include <bench/race/data.hpp>
 #include <bench/race/sides.hpp>
 #include <bench/race/stopwatch.hpp>
+#include <bench/race/timings.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
 #include <string>
 #include <string_view>
-#include <sys/resource.h>
 #include <vector>
 
 namespace race {
 namespace {
 
 constexpr std::size_t value_bytes = 64;
-
-[[nodiscard]] long involuntary_switches() {
-  rusage usage{};
-  ::getrusage(RUSAGE_THREAD, &usage);
-  return usage.ru_nivcsw;
-}
-
-/// The times of single operations.
-class Longest {
- public:
-  template <class F>
-  void time(F&& operation) {
-    const Stopwatch watch;
-    operation();
-    add(watch.nanoseconds());
-  }
-
-  void report(const Run& run, std::string_view range) {
-    const Condition keys{"keys", std::string(range)};
-    std::sort(times_.begin(), times_.end());
-    const auto at = static_cast<std::size_t>(0.9999 * static_cast<double>(times_.size()));
-    run.report({keys}, "p99.99_us", static_cast<double>(times_[std::min(at, times_.size() - 1)]) / 1000);
-    run.report({keys}, "longest_us", static_cast<double>(times_.back()) / 1000);
-    run.report({keys}, "longest_undisturbed_us", static_cast<double>(undisturbed_) / 1000);
-    times_.clear();
-    undisturbed_ = 0;
-  }
-
- private:
-  void add(std::uint64_t ns) {
-    times_.push_back(static_cast<std::uint32_t>(std::min(ns, std::uint64_t{UINT32_MAX})));
-    if (ns <= suspicious_ns) {
-      undisturbed_ = std::max(undisturbed_, ns);
-      return;
-    }
-    const long switches = involuntary_switches();
-    if (switches == switches_) undisturbed_ = std::max(undisturbed_, ns);
-    switches_ = switches;
-  }
-
-  static constexpr std::uint64_t suspicious_ns = 20'000;
-
-  std::vector<std::uint32_t> times_;
-  std::uint64_t undisturbed_ = 0;
-  long switches_ = involuntary_switches();
-};
 
 [[nodiscard]] std::string range(std::size_t first, std::size_t last) {
   return std::to_string(first) + " to " + std::to_string(last);
@@ -101,7 +52,7 @@ void grow_ours(const Run& run, std::size_t keys_max) {
   for (const bool is_mean : {true, false}) {
     Strings store;
     NewKeys keys;
-    Longest longest;
+    Timings timings;
     for (std::size_t first = 0, last = 10'000; last <= keys_max; first = last, last *= 10) {
       std::uint64_t mean_time = 0;
       for (std::size_t number = first; number < last;) {
@@ -110,7 +61,7 @@ void grow_ours(const Run& run, std::size_t keys_max) {
         const Stopwatch watch;
         for (const std::size_t end = number + batch; number < end; ++number) {
           const auto set = [&] { store.set(keys[number], values[number]); };
-          is_mean ? set() : longest.time(set);
+          is_mean ? set() : timings.time(set);
         }
         mean_time += watch.nanoseconds();
       }
@@ -118,7 +69,7 @@ void grow_ours(const Run& run, std::size_t keys_max) {
         run.report({{"keys", range(first, last)}}, "ns",
                    static_cast<double>(mean_time) / static_cast<double>(last - first));
       } else {
-        longest.report(run, range(first, last));
+        timings.report(run, {{"keys", range(first, last)}});
       }
     }
     require(store.size() == keys_max, "every key is there");
@@ -169,7 +120,7 @@ void grow_theirs(const Run& run, std::size_t keys_max) {
     Server server(run.side());
     Connection connection(server.port());
     NewKeys keys;
-    Longest longest;
+    Timings timings(server.process());
     for (std::size_t first = 0, last = 10'000; last <= keys_max; first = last, last *= 10) {
       const Stopwatch watch;
       const std::size_t stretch = std::max<std::size_t>((last - first) / 1'000, 100);
@@ -177,7 +128,7 @@ void grow_theirs(const Run& run, std::size_t keys_max) {
         const bool is_timed = !is_mean && ((number - first) % stretch < 100 || is_near_power_of_two(number));
         constexpr std::size_t depth = 100;
         if (is_timed) {
-          longest.time([&] { connection.set(keys[number], values[number]); });
+          timings.time([&] { connection.set(keys[number], values[number]); });
           ++number;
           continue;
         }
@@ -190,7 +141,7 @@ void grow_theirs(const Run& run, std::size_t keys_max) {
         run.report({{"keys", range(first, last)}}, "ns",
                    static_cast<double>(watch.nanoseconds()) / static_cast<double>(last - first));
       } else {
-        longest.report(run, range(first, last));
+        timings.report(run, {{"keys", range(first, last)}});
       }
     }
     require(server.keys() == keys_max, "every key is there");

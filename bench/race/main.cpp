@@ -16,6 +16,8 @@ const std::array cases{
     Case{"full_resync", {"replikv", "redis-server", "valkey-server"}, race::run_full_resync},
     Case{"write", {"replikv", "redis-server", "valkey-server"}, race::run_write},
     Case{"read", race::read_sides(), race::run_read},
+    Case{"visible", {"replikv", "redis-server", "valkey-server"}, race::run_visible},
+    Case{"stall", {"replikv", "redis-server", "valkey-server"}, race::run_stall},
     Case{"memory", {"replikv", "redis-server", "valkey-server"}, race::run_memory},
     Case{"growth", {"replikv", "redis-server", "valkey-server"}, race::run_growth},
 };

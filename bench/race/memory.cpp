@@ -4,15 +4,13 @@
 // in processes of their own, and the mean of the doubling is reported beside them.
 #include <array>
 #include <bench/race/cases.hpp>
+#include <bench/race/child.hpp>
 #include <bench/race/data.hpp>
 #include <bench/race/sides.hpp>
 #include <bench/race/stopwatch.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
-#include <sys/wait.h>
 #include <unistd.h>
 
 namespace race {
@@ -67,36 +65,15 @@ double bytes_beyond(Filled& filled, std::size_t keys) {
   return growth / static_cast<double>(keys) - static_cast<double>(key_bytes + value_bytes);
 }
 
-/// In a child process, because what a store frees the next one would use again.
 double measure(const Run& run, std::size_t keys) {
-  std::array<int, 2> pipe{};
-  require(::pipe(pipe.data()) == 0, "a pipe");
-  const pid_t child = ::fork();
-  require(child >= 0, "a process");
-  double bytes = 0;
-  if (child == 0) {
-    int status = EXIT_FAILURE;
-    try {
-      if (run.is_ours()) {
-        OurStore store;
-        bytes = bytes_beyond(store, keys);
-      } else {
-        ServerStore store(run);
-        bytes = bytes_beyond(store, keys);
-      }
-      if (::write(pipe[1], &bytes, sizeof bytes) == ssize_t{sizeof bytes}) status = EXIT_SUCCESS;
-    } catch (const std::exception& failure) {
-      std::fprintf(stderr, "race: memory: %s\n", failure.what());
+  return in_child([&] {
+    if (run.is_ours()) {
+      OurStore store;
+      return bytes_beyond(store, keys);
     }
-    ::_exit(status);
-  }
-  ::close(pipe[1]);
-  const bool is_told = ::read(pipe[0], &bytes, sizeof bytes) == ssize_t{sizeof bytes};
-  ::close(pipe[0]);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  require(is_told && status == 0, "the measuring process ends in good order");
-  return bytes;
+    ServerStore store(run);
+    return bytes_beyond(store, keys);
+  });
 }
 
 }  // namespace
