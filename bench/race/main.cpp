@@ -20,6 +20,7 @@ const std::array cases{
     Case{"stall", {"replikv", "redis-server", "valkey-server"}, race::run_stall},
     Case{"memory", {"replikv", "redis-server", "valkey-server"}, race::run_memory},
     Case{"growth", {"replikv", "redis-server", "valkey-server"}, race::run_growth},
+    Case{"crowd", {"replikv", "redis-server", "valkey-server"}, race::run_crowd},
 };
 
 int list() {

@@ -56,6 +56,13 @@ class Sinks {
     require(!is_cut_, "no link was closed");
   }
 
+  /// What they have got together.
+  [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
+
+  /// They read nothing until `resume`.
+  void pause() noexcept { is_paused_ = true; }
+  void resume() noexcept { is_paused_ = false; }
+
  private:
   static interop::Descriptor attach(std::uint16_t port) {
     interop::RedisClient link(port);
@@ -75,6 +82,10 @@ class Sinks {
         for (const auto& socket : sockets_) acknowledge(socket);
         acknowledge_at = now + period;
       }
+      if (is_paused_) {
+        std::this_thread::sleep_for(period);
+        continue;
+      }
       ::poll(waits.data(), waits.size(), static_cast<int>(period.count()));
       for (const pollfd& each : waits) {
         if ((each.revents & POLLIN) != 0) drop(each.fd);
@@ -91,6 +102,7 @@ class Sinks {
   std::vector<interop::Descriptor> sockets_;
   std::atomic<std::uint64_t> bytes_ = 0;
   std::atomic<bool> is_cut_ = false;
+  std::atomic<bool> is_paused_ = false;
   std::jthread thread_;
 };
 
