@@ -2,7 +2,8 @@
 // once, and how long it takes until all are in step with 10 000 writes of 64 bytes over 100 keys.
 //
 // simulated  10 000 replicas of ours in this process, each with a store of its own, on links that take a
-//            second of virtual time. Memory is that of both ends of a link.
+//            second of virtual time. Memory is that of both ends of a link and of the replica's store;
+//            what such a store is by itself is told beside it.
 // tcp        64 sockets that throw away what comes. Memory is the node's; what the kernel holds is not in
 //            it. For bytes in flight the sockets read nothing while 200 000 values are written: the kernel
 //            takes a part of that for each socket, and the node holds the rest.
@@ -60,6 +61,19 @@ template <class Predicate>
   };
 }
 
+/// What one store alone is, with the keys that each member will have.
+[[nodiscard]] double bytes_per_store(std::size_t count) {
+  return in_child([count] {
+    const Values values(value_bytes);
+    const std::uint64_t before = resident_bytes(::getpid());
+    const std::unique_ptr<Strings[]> stores(new Strings[count]);
+    for (std::size_t i = 0; i < count; ++i) {
+      for (std::size_t number = 0; number < keys; ++number) stores[i].set(key_of(number), values[number]);
+    }
+    return ratio(growth_since(before, ::getpid()), count);
+  });
+}
+
 template <class Set>
 void write_values(std::size_t writes, Set&& set) {
   const Values values(value_bytes);
@@ -72,6 +86,7 @@ void crowd_simulated(const Run& run) {
   const std::size_t replicas = run.scaled(10'000);
   const Condition transport{"transport", "simulated"};
   const Condition count{"replicas", std::to_string(replicas)};
+  run.report({transport, count}, "bytes_per_store", bytes_per_store(replicas));
   const pid_t here = ::getpid();
   replikv::SimulatedTransport network(1);
   network.set_delay(1s, 1s);

@@ -123,7 +123,7 @@ void grow_theirs(const Run& run, std::size_t keys_max) {
     Timings timings(server.process());
     for (std::size_t first = 0, last = 10'000; last <= keys_max; first = last, last *= 10) {
       const Stopwatch watch;
-      const std::size_t stretch = std::max<std::size_t>((last - first) / 1'000, 100);
+      const std::size_t stretch = std::max<std::size_t>((last - first) / run.scaled(1'000), 100);
       for (std::size_t number = first; number < last;) {
         const bool is_timed = !is_mean && ((number - first) % stretch < 100 || is_near_power_of_two(number));
         constexpr std::size_t depth = 100;
