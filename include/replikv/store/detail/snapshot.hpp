@@ -50,11 +50,14 @@ class Snapshot final : public DatabaseSnapshot {
 
   [[nodiscard]] bool next(std::string& out) override {
     const std::size_t before = out.size();
-    do {
-      handed_over_.take(out);
-      if (walked_) break;
-      walk_one(out);
-    } while (out.size() == before);
+    while (out.size() == before) {
+      const bool took = handed_over_.take(out);
+      if (!walked_) {
+        walk_one(out);
+      } else if (!took) {
+        break;
+      }
+    }
     return out.size() != before;
   }
 

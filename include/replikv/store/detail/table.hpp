@@ -15,6 +15,7 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -24,36 +25,31 @@
 
 namespace replikv::inline v0_1::detail {
 
-/// Entries of segments that were changed before a snapshot's cursor reached them, as they had been.
+/// Segments that were changed before a snapshot's cursor reached them, as they had been: each the entries'
+/// bytes for an RDB file.
 class HandedOver {
  public:
-  /// `append` appends to the text it is given; if it throws, nothing was handed over.
-  template <class Append>
-  void add(Append&& append) {
+  void add(std::string entries) {
     const std::lock_guard lock(mutex_);
-    const std::size_t before = entries_.size();
-    try {
-      append(entries_);
-    } catch (...) {
-      entries_.resize(before);
-      throw;
-    }
+    segments_.push_back(std::move(entries));
   }
 
-  /// Everything so far; false when there was nothing.
+  /// Appends the one that has waited longest to `out`; false when there is none.
   bool take(std::string& out) {
     std::string taken;
     {
       const std::lock_guard lock(mutex_);
-      taken.swap(entries_);
+      if (segments_.empty()) return false;
+      taken = std::move(segments_.front());
+      segments_.pop_front();
     }
     out.append(taken);
-    return !taken.empty();
+    return true;
   }
 
  private:
   std::mutex mutex_;
-  std::string entries_;  // encoded for an RDB file
+  std::deque<std::string> segments_;
 };
 
 /// A position in hash space, and the segment that covers it.
@@ -494,7 +490,9 @@ class Table {
 
   void hand_over(Segment& head) {
     if (handed_over_ == nullptr || head.epoch == epoch_) return;
-    handed_over_->add([&](std::string& out) { encode(head, out); });
+    std::string entries;
+    encode(head, entries);
+    handed_over_->add(std::move(entries));
     head.epoch = epoch_;
   }
 
