@@ -29,6 +29,7 @@
 #include <replikv/resp/parser.hpp>
 #include <replikv/resp/reply.hpp>
 #include <replikv/resp/writer.hpp>
+#include <replikv/store/eviction.hpp>
 #include <replikv/store/expiry.hpp>
 #include <replikv/store/hash.hpp>
 #include <replikv/store/policy.hpp>

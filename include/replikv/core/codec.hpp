@@ -29,6 +29,13 @@ namespace replikv::inline v0_1 {
 /// shortest that reads back equal), enumerations (their number), and trivially copyable aggregates
 /// without pointers (see `StructCodec`). `decode` meets bytes of any peer: it checks them all, and must
 /// not throw but for lack of memory. One value has one encoding, or equal keys would be taken for two.
+///
+/// A third function may tell a store what a value owns on the heap, besides its own sizeof:
+///
+///       static std::size_t memory_bytes(const Profile& profile) noexcept;
+///
+/// Without it a type that is not trivially copyable is taken to own as much as its encoding is long, and
+/// nothing where that would fit into the value itself.
 template <class T>
 struct Codec;
 

@@ -22,6 +22,7 @@ enum class Errc {
   history_lost,         ///< the token's write is not part of the history this node now holds
   detached,             ///< the role ended while the call was waiting
   bad_option,           ///< options that contradict each other or are out of range
+  out_of_memory,        ///< the store is at its max_memory and can evict nothing
 
   // Reaching a peer.
   bad_address,     ///< the transport cannot read this address
@@ -77,6 +78,7 @@ class ErrorCategory final : public std::error_category {
       case Errc::history_lost: return "the write is not part of the history held here";
       case Errc::detached: return "the role ended";
       case Errc::bad_option: return "an option is out of range";
+      case Errc::out_of_memory: return "OOM command not allowed when used memory > 'maxmemory'.";
       case Errc::bad_address: return "the address cannot be understood";
       case Errc::address_in_use: return "the address is in use";
       case Errc::refused: return "connection refused";

@@ -7,9 +7,11 @@
 #include <replikv/core/error.hpp>
 #include <replikv/fwd.hpp>
 #include <replikv/store/detail/database.hpp>
+#include <replikv/store/detail/evictor.hpp>
 #include <replikv/store/detail/number.hpp>
 #include <replikv/store/detail/store_core.hpp>
 #include <replikv/store/detail/write.hpp>
+#include <replikv/store/eviction.hpp>
 #include <replikv/store/expiry.hpp>
 #include <replikv/store/policy.hpp>
 #include <replikv/store/transaction.hpp>
@@ -69,8 +71,9 @@ struct Incremented : Written {
 ///
 /// Errors         Writes come in two forms: the plain one throws `Error`, the one with an error code sets it.
 ///                `Errc::read_only`, `Errc::not_enough_replicas` from the role, `Errc::too_large` for keys
-///                and values whose bytes exceed 512 MiB. A failed write, by an error or by std::bad_alloc,
-///                changed nothing and streamed nothing.
+///                and values whose bytes exceed 512 MiB, `Errc::out_of_memory` at the limit (`limit_memory`).
+///                A failed write, by an error or by std::bad_alloc, changed nothing and streamed nothing
+///                but keys it evicted.
 /// Thread safety  every call from any thread; destruction: nobody uses it, and it has no role
 /// Effects        A master's writes are appended to its stream while the key's shard is locked, so the
 ///                stream has their order. Writes that change nothing append nothing, except `clear`.
@@ -95,7 +98,8 @@ class Store {
 
   Store() : Store(Clock{}) {}
   /// With a wall clock of its own; its source must outlive the store.
-  explicit Store(Clock clock) : core_(clock) {}
+  explicit Store(Clock clock) : Store(StoreOptions{.clock = clock}) {}
+  explicit Store(const StoreOptions& options) : core_(options) {}
 
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
@@ -142,9 +146,9 @@ class Store {
     TimeToLive answer;
     core_.read_live(key, [&](const Entry& entry) {
       answer.key_exists = true;
-      if (entry.expires_at_ms == detail::never_ms) return;
+      if (entry.expires_at_ms() == detail::never_ms) return;
       answer.left =
-          std::chrono::milliseconds(std::max<std::int64_t>(0, entry.expires_at_ms - core_.now_ms()));
+          std::chrono::milliseconds(std::max<std::int64_t>(0, entry.expires_at_ms() - core_.now_ms()));
     });
     return answer;
   }
@@ -163,7 +167,7 @@ class Store {
     const auto here = core_.table().covering(cursor);
     const std::int64_t now = core_.now_ms();
     Core::Table::for_each(*here.segment, [&](const Entry& entry) {
-      if (entry.expires_at_ms <= now) return;
+      if (entry.expires_at_ms() <= now) return;
       // The cursor is inside the segment only after the contents were replaced as a whole.
       if (here.first != cursor && Core::Table::hash(entry.key()) < cursor) return;
       f(entry.key(), entry.value());
@@ -222,11 +226,12 @@ class Store {
   Written compare_and_set(KeyView key, ValueView expected, ValueView desired,
                           std::error_code& error) requires std::equality_comparable<Value> {
     if ((error = size_error(key, desired))) return {};
-    Write write(core_, key);
+    Write write(core_, key, desired);
     if ((error = write.refusal())) return {};
     const Entry* const entry = write.live();
     if (entry == nullptr || !(entry->value() == expected)) return write.unchanged();
-    return write.put(desired, entry->expires_at_ms, detail::OnReplace::keep_expiry);
+    if ((error = write.memory_refusal(desired))) return {};
+    return write.put(desired, entry->expires_at_ms(), detail::OnReplace::keep_expiry);
   }
   Written compare_and_set(KeyView key, ValueView expected,
                           ValueView desired) requires std::equality_comparable<Value> {
@@ -239,7 +244,7 @@ class Store {
   template <class F>
   requires std::invocable < F&, std::optional<Value>
   & > Written update(KeyView key, F&& f, std::error_code& error) {
-    Write write(core_, key);
+    Write write(core_, key, Write::Kind::growing);
     if ((error = write.refusal())) return {};
     const Entry* const entry = write.live();
     std::optional<Value> value;
@@ -260,7 +265,7 @@ class Store {
       KeyView key, detail::StepOf<Value> by, std::error_code& error) requires detail::Incrementable<Value> {
     if (detail::is_too_large<Key>(key))
       return error = Errc::too_large, Incremented<detail::NumberOf<Value>>{};
-    Write write(core_, key);
+    Write write(core_, key, Write::Kind::growing);
     if ((error = write.refusal())) return {};
     const Entry* const entry = write.live();
     std::optional<detail::NumberOf<Value>> number{0};
@@ -268,8 +273,9 @@ class Store {
     if (number) number = detail::add(*number, by);
     if (!number) return error = Errc::not_a_number, Incremented<detail::NumberOf<Value>>{};
     if (entry != nullptr && by == 0) return {write.unchanged(), *number};
-    const std::int64_t expires_at = entry != nullptr ? entry->expires_at_ms : detail::never_ms;
+    const std::int64_t expires_at = entry != nullptr ? entry->expires_at_ms() : detail::never_ms;
     const Value value = detail::from_number<Value>(*number);
+    if ((error = write.memory_refusal(value))) return Incremented<detail::NumberOf<Value>>{};
     return {write.put(value, expires_at, detail::OnReplace::keep_expiry), *number};
   }
   Incremented<detail::NumberOf<Value>> increment(
@@ -283,7 +289,7 @@ class Store {
 
   /// Streams `DEL key`, if it was there.
   Written erase(KeyView key, std::error_code& error) {
-    Write write(core_, key);
+    Write write(core_, key, Write::Kind::other);
     if ((error = write.refusal())) return {};
     return write.erase();
   }
@@ -322,10 +328,12 @@ class Store {
     std::vector<detail::PendingChange<Core>> pending;
     detail::EffectList<Key, Value> effects;
     typename Core::Shards shards;
+    std::size_t bytes = 0;
     for (const auto& [key, value] : pairs) {
       if ((error = size_error(key, value))) return {};
       typename Core::Owned fresh(Entry::create(key, value, detail::never_ms));
       const Entry& entry = *fresh;
+      bytes += entry.memory_bytes();
       const std::uint64_t hash = Core::Table::hash(entry.key());
       effects.set_together(entry.key(), entry.value());
       pending.push_back({hash, entry.key(), std::move(fresh)});
@@ -333,9 +341,11 @@ class Store {
     }
     error.clear();
     detail::Waker waker;
+    const bool has_room = make_room(bytes, waker);
     const detail::ShardLocks<Core> locks(core_, shards);
     if (pending.empty()) return {};
     if ((error = core_.refusal())) return {};
+    if (!has_room && (error = detail::memory_refusal<Core>(core_, pending))) return {};
     return {detail::commit<Core>(core_, pending, effects.effects(), waker), true};
   }
   template <std::ranges::input_range Pairs>
@@ -405,10 +415,44 @@ class Store {
     return transaction<KeyList>(keys, f, error);
   }
 
+  // --- Memory ----------------------------------------------------------------------------------------
+
+  /// What the store's contents take, as glibc's malloc counts: keys, values, entries, and the segments and
+  /// directories they stand in. Erasing gives back what keys and values took, not their segments; `clear` and
+  /// full resyncs give back all. Not counted: what snapshots under way hold, a full resync until it is there,
+  /// and the stream's backlog. What values of your own types own is told by their Codec, or estimated.
+  [[nodiscard]] std::size_t memory_bytes() const noexcept { return core_.memory_bytes(); }
+
+  /// Sets the limit of `memory_bytes`, 0 for none, and what is evicted at it.
+  ///
+  /// A write that would make the store grow beyond the limit evicts keys first, of all shards but not its
+  /// own, and streams their `DEL`s before its effect. When nothing is left to evict it is refused with
+  /// `Errc::out_of_memory`. Writes that do not make the store grow, and reads, are never refused. `update`,
+  /// `increment` and transactions, which do not know beforehand what they will take, make room until
+  /// the store is within its limit and may then go beyond it; so may threads that write at the same time,
+  /// by what they write. An empty store takes about 2.2 KB a shard, 140 KB by default.
+  ///
+  /// A store far beyond its limit, because that was lowered, comes down to it by the writes that follow: each
+  /// evicts up to 16 keys, or as many as free twice what it brings. A replica neither evicts nor
+  /// refuses: its master does (Redis: replica-ignore-maxmemory).
+  void limit_memory(std::size_t bytes, Eviction eviction) noexcept { core_.limit_memory(bytes, eviction); }
+
+  [[nodiscard]] std::size_t max_memory() const noexcept { return core_.limit().bytes(); }
+  [[nodiscard]] Eviction eviction() const noexcept { return core_.limit().eviction(); }
+  /// Keys evicted since the store was made (Redis: evicted_keys), expired ones among them.
+  [[nodiscard]] std::uint64_t evicted_keys() const noexcept { return core_.limit().evicted(); }
+  /// Writes refused with `Errc::out_of_memory` since the store was made.
+  [[nodiscard]] std::uint64_t memory_refusals() const noexcept { return core_.limit().refused(); }
+
   // --- Expiry ----------------------------------------------------------------------------------------
 
-  /// Deletes keys that have expired, looking for no longer than about `budget`; returns how many. Without
-  /// it they go when somebody asks for them. A master does this by itself; on a replica it does nothing.
+  /// Deletes keys that have expired, looking for no longer than about `budget`; returns how many. On a
+  /// replica it does nothing. A master does this by itself, some ten times a second for a millisecond.
+  ///
+  /// Besides, a key that has expired goes when somebody asks for it, and at every eighth `set` (or other
+  /// write of one value) of a shard those go that share a segment with what is written: so while keys are
+  /// written at a steady rate no more than about a tenth of those there have expired, without anybody calling
+  /// this. A store that is not written keeps them until then.
   std::size_t expire_due(Duration budget) { return core_.expire_due(budget); }
 
  private:
@@ -448,19 +492,20 @@ class Store {
   Written set_where(KeyView key, ValueView value, Expiry expiry, std::error_code& error,
                     Condition&& condition) {
     if ((error = size_error(key, value))) return {};
-    Write write(core_, key);
+    Write write(core_, key, value);
     if ((error = write.refusal())) return {};
     if (!condition(write.live())) return write.unchanged();
-    const std::int64_t expires_at = detail::to_ms(expiry.at(detail::to_wall_time(write.now_ms())));
+    const std::int64_t expires_at = detail::to_expiry_ms(expiry.at(detail::to_wall_time(write.now_ms())));
     if (expires_at <= write.now_ms()) return write.erase();
+    if ((error = write.memory_refusal(value))) return {};
     return write.put(value, expires_at, detail::OnReplace::set_expiry);
   }
 
   Written set_expiry(KeyView key, Expiry expiry, std::error_code& error) {
-    Write write(core_, key);
+    Write write(core_, key, Write::Kind::other);
     if ((error = write.refusal())) return {};
     if (write.live() == nullptr) return write.unchanged();
-    const std::int64_t expires_at = detail::to_ms(expiry.at(detail::to_wall_time(write.now_ms())));
+    const std::int64_t expires_at = detail::to_expiry_ms(expiry.at(detail::to_wall_time(write.now_ms())));
     return expires_at <= write.now_ms() ? write.erase() : write.set_expiry(expires_at);
   }
 
@@ -470,17 +515,25 @@ class Store {
     if (!value) return write.erase();
     if ((error = size_error(key, *value))) return {};
     if (entry != nullptr && detail::is_same_value(*value, entry->value())) return write.unchanged();
-    const std::int64_t expires_at = entry != nullptr ? entry->expires_at_ms : detail::never_ms;
+    const std::int64_t expires_at = entry != nullptr ? entry->expires_at_ms() : detail::never_ms;
+    if ((error = write.memory_refusal(*value))) return {};
     return write.put(*value, expires_at, detail::OnReplace::keep_expiry);
   }
 
   template <class F>
   Written run(const typename Core::Shards& shards, const typename TransactionType::Declared* declared, F& f) {
     detail::Waker waker;
+    const bool has_room = make_room(0, waker);
     const detail::ShardLocks<Core> locks(core_, shards);
-    TransactionType transaction(core_, declared);
+    TransactionType transaction(core_, declared, has_room);
     f(transaction);
     return transaction.commit(waker);
+  }
+
+  /// Evicts before a write of several keys, when no lock is held; false: the store must not grow.
+  [[nodiscard]] bool make_room(std::size_t bytes, detail::Waker& waker) {
+    return core_.limit().has_room(bytes) ||
+           detail::Evictor<Core, Key>(core_, waker, nullptr).make_room(bytes);
   }
 
   /// Reads up to `batch_keys` keys, with the shared locks of their shards; memory is asked for in time.
@@ -509,6 +562,7 @@ class Store {
         if (core_.is_expired(*entry)) {
           any_expired = true;
         } else {
+          core_.note_use(*entry, Core::Table::part_of(hashes[i]));
           values[start + i].emplace(entry->value());
         }
       }

@@ -62,7 +62,7 @@ class Transaction {
       detail::throw_error(Errc::too_large);
     Value copy(value);
     Change& change = change_of(key);
-    change.expires_at_ms = detail::to_ms(expiry.at(detail::to_wall_time(now_)));
+    change.expires_at_ms = detail::to_expiry_ms(expiry.at(detail::to_wall_time(now_)));
     change.present = change.expires_at_ms > now_;
     change.value = std::move(copy);
   }
@@ -128,9 +128,9 @@ class Transaction {
     std::int64_t expires_at_ms;
   };
 
-  /// `declared`: sorted; null: all keys.
-  Transaction(const Core& core, const Declared* declared)
-      : core_(core), declared_(declared), now_(core.now_ms()) {}
+  /// `declared`: sorted; null: all keys. `has_room`: whether it may make the store grow.
+  Transaction(const Core& core, const Declared* declared, bool has_room)
+      : core_(core), declared_(declared), now_(core.now_ms()), has_room_(has_room) {}
 
   [[nodiscard]] std::uint64_t checked_hash(KeyView key) const {
     const std::uint64_t hash = Core::Table::hash(key);
@@ -158,8 +158,9 @@ class Transaction {
               change->present ? change->expires_at_ms : detail::never_ms};
     }
     const Entry* const entry = core_.table().find(hash, key);
-    if (entry == nullptr || entry->expires_at_ms <= now_) return {nullptr, nullptr, false, detail::never_ms};
-    return {nullptr, entry, true, entry->expires_at_ms};
+    if (entry == nullptr || entry->expires_at_ms() <= now_)
+      return {nullptr, nullptr, false, detail::never_ms};
+    return {nullptr, entry, true, entry->expires_at_ms()};
   }
 
   [[nodiscard]] Change& change_of(KeyView key) {
@@ -167,11 +168,11 @@ class Transaction {
     if (changes_.empty()) detail::throw_if(core_.refusal());
     if (const Change* const change = find_change(hash, key)) return const_cast<Change&>(*change);
     const Entry* const entry = core_.table().find(hash, key);
-    const bool live = entry != nullptr && entry->expires_at_ms > now_;
+    const bool live = entry != nullptr && entry->expires_at_ms() > now_;
     index_.emplace(hash, changes_.size());
     try {
-      return changes_.emplace_back(
-          Change{Key(key), entry, live, live, live ? entry->expires_at_ms : detail::never_ms, std::nullopt});
+      return changes_.emplace_back(Change{Key(key), entry, live, live,
+                                          live ? entry->expires_at_ms() : detail::never_ms, std::nullopt});
     } catch (...) {
       index_.clear();  // the transaction is over
       throw;
@@ -181,7 +182,7 @@ class Transaction {
   bool set_expiry(KeyView key, Expiry expiry) {
     if (!look(key).present) return false;
     Change& change = change_of(key);
-    change.expires_at_ms = detail::to_ms(expiry.at(detail::to_wall_time(now_)));
+    change.expires_at_ms = detail::to_expiry_ms(expiry.at(detail::to_wall_time(now_)));
     change.present = change.expires_at_ms > now_;
     return true;
   }
@@ -194,6 +195,7 @@ class Transaction {
     for (const Change& change : changes_) changed = add(change, effects, pending) || changed;
     if (pending.empty()) return {core_.position(), false};
     detail::throw_if(core_.refusal());
+    if (!has_room_) detail::throw_if(detail::memory_refusal<Core>(core_, pending));
     return {detail::commit<Core>(core_, pending, effects.effects(), waker), changed};
   }
 
@@ -213,7 +215,7 @@ class Transaction {
       effects.set(change.key, *change.value, change.expires_at_ms);
       return true;
     }
-    if (change.expires_at_ms == change.before->expires_at_ms) return false;
+    if (change.expires_at_ms == change.before->expires_at_ms()) return false;
     pending.push_back({hash, change.key, nullptr, false, change.expires_at_ms});
     effects.set_expiry(change.key, change.expires_at_ms);
     return true;
@@ -222,6 +224,7 @@ class Transaction {
   const Core& core_;
   const Declared* declared_;
   std::int64_t now_;
+  bool has_room_;
   std::deque<Change> changes_;  // in the order in which keys were first written
   std::unordered_multimap<std::uint64_t, std::size_t> index_;
 };

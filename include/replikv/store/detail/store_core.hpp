@@ -8,10 +8,13 @@
 #include <replikv/core/error.hpp>
 #include <replikv/core/limits.hpp>
 #include <replikv/resp/command.hpp>
+#include <replikv/store/detail/access.hpp>
 #include <replikv/store/detail/attachment.hpp>
 #include <replikv/store/detail/database.hpp>
+#include <replikv/store/detail/memory_limit.hpp>
 #include <replikv/store/detail/snapshot.hpp>
 #include <replikv/store/detail/table.hpp>
+#include <replikv/store/eviction.hpp>
 #include <replikv/store/policy.hpp>
 #include <replikv/stream/command_stream.hpp>
 #include <replikv/stream/token.hpp>
@@ -80,8 +83,9 @@ class Load final : public DatabaseLoad {
     const std::uint64_t hash = Table::hash(key.view());
     const auto place = table->prepare(hash, key.view());
     if (place) return Errc::snapshot_corrupt;
-    table->put(place, hash,
-               typename Table::Owned(Table::Entry::create(key.view(), value.view(), to_ms(expires_at))));
+    table->put(
+        place, hash,
+        typename Table::Owned(Table::Entry::create(key.view(), value.view(), to_expiry_ms(expires_at))));
     return {};
   }
 
@@ -104,7 +108,11 @@ class StoreCore final : public Database {
   using Mutex = typename Policy::Mutex;
   using Shards = std::bitset<Table::parts>;
 
-  explicit StoreCore(Clock clock) : clock_(clock) {}
+  explicit StoreCore(const StoreOptions& options) : clock_(options.clock) {
+    publish_all();
+    limit_.set_samples(options.eviction_samples);
+    limit_memory(options.max_memory, options.eviction);
+  }
   StoreCore(const StoreCore&) = delete;
   StoreCore& operator=(const StoreCore&) = delete;
   ~StoreCore() override {
@@ -162,12 +170,12 @@ class StoreCore final : public Database {
     if (locks == Locks::take) lock.lock();
     const Entry* const entry = table_->find(hash, key.view());
     if (entry == nullptr) return std::nullopt;
-    return Stored{std::string(TextOf<Value>{}(entry->value())), to_wall_time(entry->expires_at_ms)};
+    return Stored{std::string(TextOf<Value>{}(entry->value())), to_wall_time(entry->expires_at_ms())};
   }
 
   [[nodiscard]] std::error_code assign(std::string_view key, std::string_view value, WallTime expires_at,
                                        Locks locks) override {
-    return assign_bytes(key, value, to_ms(expires_at), locks);
+    return assign_bytes(key, value, to_expiry_ms(expires_at), locks);
   }
   [[nodiscard]] std::error_code assign(std::string_view key, std::string_view value, KeepExpiry,
                                        Locks locks) override {
@@ -181,7 +189,7 @@ class StoreCore final : public Database {
 
   bool set_expiry(std::string_view key_bytes, WallTime expires_at, Locks locks) override {
     return change_existing(key_bytes, locks, [&](const Place& place, std::uint64_t hash) {
-      table_->set_expiry(place, hash, to_ms(expires_at));
+      table_->set_expiry(place, hash, to_expiry_ms(expires_at));
     });
   }
 
@@ -267,7 +275,14 @@ class StoreCore final : public Database {
 
   [[nodiscard]] std::int64_t now_ms() const noexcept { return to_ms(clock_.now()); }
   [[nodiscard]] bool is_expired(const Entry& entry) const noexcept {
-    return entry.expires_at_ms != never_ms && entry.expires_at_ms <= now_ms();
+    return entry.expires_at_ms() != never_ms && entry.expires_at_ms() <= now_ms();
+  }
+
+  /// Notes that somebody used the entry, where a policy wants to know. Precondition: its shard is locked.
+  void note_use(const Entry& entry, std::size_t shard) const noexcept {
+    const Tracking tracking = limit_.tracking();
+    if (tracking != Tracking::none) [[unlikely]]
+      detail::note_use(entry, tracking, shards_[shard].access_clock);
   }
 
   /// Calls `f(entry)` under the shared lock if the key is there and has not expired. A key that has is
@@ -280,6 +295,7 @@ class StoreCore final : public Database {
       const Entry* const entry = table_->find(hash, key);
       if (entry == nullptr) return false;
       if (!is_expired(*entry)) {
+        note_use(*entry, Table::part_of(hash));
         f(*entry);
         return true;
       }
@@ -312,6 +328,58 @@ class StoreCore final : public Database {
     return token;
   }
 
+  // --- For the memory limit -------------------------------------------------------------------------------
+
+  [[nodiscard]] MemoryLimit& limit() const noexcept { return limit_; }
+  [[nodiscard]] std::size_t memory_bytes() const noexcept { return total(&Shard::bytes); }
+
+  void limit_memory(std::size_t bytes, Eviction eviction) noexcept {
+    const std::lock_guard lock(*this);
+    std::size_t in_use = 0;
+    for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
+      in_use += shards_[shard].noted_bytes = table_->bytes(shard);
+    }
+    limit_.set(bytes, eviction, shards_.size(), in_use);
+  }
+
+  /// How many keys of a shard may be evicted.
+  [[nodiscard]] std::size_t candidates(std::size_t shard, typename Table::Among among) const noexcept {
+    const Shard& counts = shards_[shard];
+    return (among == Table::Among::all ? counts.keys : counts.expiring).load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] const AccessClock& access_clock(std::size_t shard) const noexcept {
+    return shards_[shard].access_clock;
+  }
+
+  /// True where the limit counts. A replica is as large as its master, whatever its own limit is (Redis:
+  /// replica-ignore-maxmemory). Precondition: a shard's lock is held.
+  [[nodiscard]] bool may_evict() const noexcept {
+    return !attachment_ || attachment_->gate->mode() == WriteMode::streamed;
+  }
+
+  /// Streams the DEL of a key. Precondition: its shard is locked.
+  void append_del(KeyView key, Waker& waker) const {
+    if (!is_streamed()) return;
+    TextOf<Key> text;
+    const std::array<std::string_view, 2> del{"DEL", text(key)};
+    const resp::Arguments effect(del);
+    append({&effect, 1}, waker);
+  }
+
+  /// A value was put in place; `is_new`: under a key that was not there. Comes before `publish`.
+  void note_put(std::size_t shard, const Entry& entry, bool is_new) const noexcept {
+    const Tracking tracking = limit_.tracking();
+    if (tracking == Tracking::none) [[likely]]
+      return;
+    AccessClock& clock = shards_[shard].access_clock;
+    clock.count_write(table_->keys(shard));
+    if (is_new) {
+      entry.set_access(access_of_new(tracking, clock));
+    } else {
+      detail::note_use(entry, tracking, clock);
+    }
+  }
+
   /// Precondition: locked. The contents there were, unless a snapshot needs them.
   [[nodiscard]] std::unique_ptr<Table> replace_contents(std::unique_ptr<Table> fresh) noexcept {
     auto old = std::exchange(table_, std::move(fresh));
@@ -320,12 +388,28 @@ class StoreCore final : public Database {
     return old;
   }
 
+  /// Deletes what has expired beside a key that is written, at every eighth write of a shard, so that keys
+  /// nobody reads do not pile up. Precondition: the shard is locked.
+  void expire_some(std::size_t shard, std::uint64_t hash, std::int64_t now, Waker& waker) const noexcept {
+    Shard& counts = shards_[shard];
+    if (++counts.writes % writes_an_expiry != 0 || !table_->is_due(hash, now) || !owns_expiry()) return;
+    try {
+      table_->expire(hash, now, [&](KeyView key) { append_del(key, waker); });
+    } catch (const std::bad_alloc&) {  // later, then
+    }
+    publish(shard);
+  }
+
   /// Makes a shard's counts visible to everyone; comes after every change.
   void publish(std::size_t shard) const noexcept {
     Shard& counts = shards_[shard];
     counts.keys.store(table_->keys(shard), std::memory_order_relaxed);
     counts.expiring.store(table_->expiring(shard), std::memory_order_relaxed);
     counts.next_expiry.store(table_->next_expiry(shard), std::memory_order_relaxed);
+    const std::size_t bytes = table_->bytes(shard);
+    counts.bytes.store(bytes, std::memory_order_relaxed);
+    if (limit_.is_set()) [[unlikely]]
+      tell_limit(counts, bytes);
   }
 
  private:
@@ -334,7 +418,13 @@ class StoreCore final : public Database {
     std::atomic<std::size_t> keys{0};
     std::atomic<std::size_t> expiring{0};
     std::atomic<std::int64_t> next_expiry{never_ms};
+    std::atomic<std::size_t> bytes{0};
+    std::size_t noted_bytes = 0;  // of these the limit knows; guarded by the mutex
+    AccessClock access_clock;
+    std::uint32_t writes = 0;  // counted for `expire_some`; guarded by the mutex
   };
+
+  static constexpr std::uint32_t writes_an_expiry = 8;
 
   static constexpr Duration budget_max = std::chrono::hours(24);
 
@@ -349,11 +439,15 @@ class StoreCore final : public Database {
     if (locks == Locks::take) lock.lock();
     table_->before_change(hash);
     const Place place = table_->prepare(hash, key.view());
-    const std::int64_t expiry = expires_at.value_or(place ? place.entry->expires_at_ms : never_ms);
+    const std::int64_t expiry = expires_at.value_or(place ? place.entry->expires_at_ms() : never_ms);
     if (place && place.entry->takes(value.view())) {
       table_->overwrite(place, hash, value.view(), expiry);
+      note_put(shard, *place.entry, false);
     } else {
-      table_->put(place, hash, Owned(Entry::create(key.view(), value.view(), expiry)));
+      Owned fresh(Entry::create(key.view(), value.view(), expiry));
+      const Entry& entry = *fresh;
+      table_->put(place, hash, std::move(fresh));
+      note_put(shard, entry, !place);
     }
     publish(shard);
     return {};
@@ -401,12 +495,12 @@ class StoreCore final : public Database {
     }
   }
 
-  void append_del(KeyView key, Waker& waker) const {
-    if (!is_streamed()) return;
-    TextOf<Key> text;
-    const std::array<std::string_view, 2> del{"DEL", text(key)};
-    const resp::Arguments effect(del);
-    append({&effect, 1}, waker);
+  // Only what adds up: all writers share the limit's count.
+  void tell_limit(Shard& shard, std::size_t bytes) const noexcept {
+    const std::size_t noted = shard.noted_bytes;
+    if (bytes == noted || (bytes > noted ? bytes - noted : noted - bytes) < limit_.grain()) return;
+    shard.noted_bytes = bytes;
+    limit_.note_change(noted, bytes);
   }
 
   // A reader asked for a value, not for memory: what cannot be deleted now will be later.
@@ -444,6 +538,7 @@ class StoreCore final : public Database {
   std::unique_ptr<Table> retired_;           // replaced while locked
   Clock clock_;
   std::atomic<std::size_t> first_to_expire_{0};
+  mutable MemoryLimit limit_;
 };
 
 /// Exclusive locks of some shards, taken in order.

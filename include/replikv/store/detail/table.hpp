@@ -5,6 +5,7 @@
 
 #include <replikv/rdb/writer.hpp>
 #include <replikv/store/detail/entry.hpp>
+#include <replikv/store/detail/memory.hpp>
 #include <replikv/store/detail/prefetch.hpp>
 #include <replikv/store/detail/segment.hpp>
 #include <replikv/store/policy.hpp>
@@ -89,6 +90,7 @@ class Table {
     for (Part& part : parts_) {
       part.directory.resize(1);
       part.directory.front() = new Segment(0, 0);
+      part.bytes = sizeof(Part) + directory_bytes(part) + segment_bytes;
     }
   }
   Table(const Table&) = delete;
@@ -140,7 +142,7 @@ class Table {
       Place place = probe(head, hash, key);
       if (place.entry != nullptr || (place.slot != nullptr && *place.slot == tombstone)) return place;
       if (head->used >= Segment::used_max && make_room(part, *head, hash)) continue;
-      if (place.slot == nullptr) extend(place, hash);
+      if (place.slot == nullptr) extend(part, place, hash);
       return place;
     }
   }
@@ -153,10 +155,13 @@ class Table {
       if (*place.slot == empty_slot) ++place.holder->used;
       ++place.head->live;
       ++part.keys;
-      note_expiry(part, *place.head, never_ms, fresh->expires_at_ms);
+      note_expiry(part, *place.head, never_ms, fresh->expires_at_ms());
     } else {
-      note_expiry(part, *place.head, replaced->expires_at_ms, fresh->expires_at_ms);
+      part.bytes -= replaced->memory_bytes();
+      fresh->set_access(replaced->access());
+      note_expiry(part, *place.head, replaced->expires_at_ms(), fresh->expires_at_ms());
     }
+    part.bytes += fresh->memory_bytes();
     *place.slot = Segment::slot_for(hash, fresh.release());
     return replaced;
   }
@@ -164,12 +169,20 @@ class Table {
   /// Replaces the value where it is. Precondition: `place.entry->takes(value)`.
   void overwrite(const Place& place, std::uint64_t hash, ValueView value,
                  std::int64_t expires_at_ms) noexcept {
-    place.entry->overwrite(value);
+    if constexpr (Entry::keeps_memory) {
+      place.entry->overwrite(value);
+    } else {
+      Part& part = parts_[part_of(hash)];
+      part.bytes -= place.entry->memory_bytes();
+      place.entry->overwrite(value);
+      part.bytes += place.entry->memory_bytes();
+    }
     set_expiry(place, hash, expires_at_ms);
   }
 
   void set_expiry(const Place& place, std::uint64_t hash, std::int64_t expires_at_ms) noexcept {
-    const std::int64_t before = std::exchange(place.entry->expires_at_ms, expires_at_ms);
+    const std::int64_t before = place.entry->expires_at_ms();
+    place.entry->set_expires_at_ms(expires_at_ms);
     note_expiry(parts_[part_of(hash)], *place.head, before, expires_at_ms);
   }
 
@@ -200,7 +213,44 @@ class Table {
     }
   }
 
+  // --- Sampling --------------------------------------------------------------------------------------
+
+  enum class Among : bool { all, expiring };  ///< which entries count
+
+  /// A position of a part, from any random number.
+  [[nodiscard]] static std::uint64_t position_in(std::size_t part, std::uint64_t random) noexcept {
+    return std::uint64_t{part} << 1 << (63 - shard_bits) | random << shard_bits >> shard_bits;
+  }
+
+  /// The one of two positions about which more entries are.
+  [[nodiscard]] std::uint64_t denser(std::uint64_t one, std::uint64_t other, Among among) const noexcept {
+    const auto density = [&](std::uint64_t position) {
+      const Segment& head = *head_of(position);
+      return std::uint64_t{among == Among::all ? head.live : head.expiring} << std::min(head.depth, 32U);
+    };
+    return density(one) >= density(other) ? one : other;
+  }
+
+  /// Calls `f(entry)` until it has returned true for `wanted` entries of a segment: the position's, or if
+  /// there are none, one of the next of its part, of so many segments in all. A random position gives random
+  /// entries. Moves the position behind the segments that had none.
+  template <class F>
+  void sample(std::uint64_t& position, std::size_t segments, Among among, std::size_t wanted, F&& f) const {
+    const std::size_t part = part_of(position);
+    for (; segments > 0; --segments) {
+      const auto here = covering(position);
+      const bool has_some = (among == Among::all ? here.segment->live : here.segment->expiring) > 0;
+      if (has_some && sample_segment(*here.segment, position, among, wanted, f)) return;
+      position = here.next != 0 && part_of(here.next) == part ? here.next : position_in(part, 0);
+    }
+  }
+
   // --- Expiry --------------------------------------------------------------------------------------
+
+  /// True when entries of the key's segment may be due.
+  [[nodiscard]] bool is_due(std::uint64_t position, std::int64_t now_ms) const noexcept {
+    return head_of(position)->next_expiry <= now_ms;
+  }
 
   /// Erases what is due in one segment, calling `gone(key)` before each, which may throw.
   template <class Gone>
@@ -215,8 +265,8 @@ class Table {
         for (Slot& slot : bucket.slots) {
           if (!is_entry(slot)) continue;
           Entry* const entry = entry_of<Entry>(slot);
-          if (entry->expires_at_ms > now_ms) {
-            next = std::min(next, entry->expires_at_ms);
+          if (entry->expires_at_ms() > now_ms) {
+            next = std::min(next, entry->expires_at_ms());
             continue;
           }
           gone(entry->key());
@@ -244,6 +294,9 @@ class Table {
   [[nodiscard]] std::size_t keys(std::size_t part) const noexcept { return parts_[part].keys; }
   [[nodiscard]] std::size_t expiring(std::size_t part) const noexcept { return parts_[part].expiring; }
   [[nodiscard]] std::int64_t next_expiry(std::size_t part) const noexcept { return parts_[part].next_expiry; }
+  [[nodiscard]] std::size_t segments(std::size_t part) const noexcept { return parts_[part].segments; }
+  /// What the part takes of memory: its entries, segments and directory.
+  [[nodiscard]] std::size_t bytes(std::size_t part) const noexcept { return parts_[part].bytes; }
   /// Of all parts.
   [[nodiscard]] std::size_t keys() const noexcept { return total(&Part::keys); }
   [[nodiscard]] std::size_t expiring() const noexcept { return total(&Part::expiring); }
@@ -294,10 +347,11 @@ class Table {
 
     std::vector<Segment*> directory;  // 2^depth; a segment of less depth stands in several places, owned
     unsigned depth = 0;
-    std::size_t segments = 1;
+    std::uint32_t segments = 1;
     std::size_t keys = 0;
     std::size_t expiring = 0;
     std::int64_t next_expiry = never_ms;  // no entry expires before
+    std::size_t bytes = 0;                // see `Table::bytes`
 
     [[nodiscard]] std::size_t index(std::uint64_t hash) const noexcept {
       return static_cast<std::size_t>(hash << shard_bits >> 1 >> (63 - depth));
@@ -308,6 +362,7 @@ class Table {
   // collide then fill segments that continue each other, not the memory.
   static constexpr unsigned excess_depth = 6;
   static constexpr unsigned prefix_bits_max = 40;
+  static constexpr std::size_t segment_bytes = allocated_bytes(sizeof(Segment));
 
   [[nodiscard]] Segment* head_of(std::uint64_t hash) const noexcept {
     const Part& part = parts_[part_of(hash)];
@@ -339,7 +394,9 @@ class Table {
 
   // A slot becomes empty only where probes stop anyway: see Segment's invariant.
   static void erase_slot(Part& part, Segment& head, Segment& holder, Slot& slot) noexcept {
-    note_expiry(part, head, entry_of<Entry>(slot)->expires_at_ms, never_ms);
+    const Entry& entry = *entry_of<Entry>(slot);
+    note_expiry(part, head, entry.expires_at_ms(), never_ms);
+    part.bytes -= entry.memory_bytes();
     --head.live;
     --part.keys;
     const auto first_bucket = reinterpret_cast<std::uintptr_t>(holder.buckets.data());
@@ -363,6 +420,34 @@ class Table {
     ++part.expiring;
     head.next_expiry = std::min(head.next_expiry, after);
     part.next_expiry = std::min(part.next_expiry, after);
+  }
+
+  // Goes round the slots from one that the position chooses, and on through what continues the segment. Not
+  // from a bucket's first slot: those are the first to be filled again, and would always show the latest
+  // keys.
+  template <class F>
+  static bool sample_segment(const Segment& head, std::uint64_t position, Among among, std::size_t wanted,
+                             F&& f) {
+    std::size_t found = 0;
+    const auto start = static_cast<std::size_t>(position) & (Segment::slots - 1);
+    for (const Segment* segment = &head; segment != nullptr; segment = segment->overflow) {
+      const auto slot_at = [&](std::size_t i) {
+        const std::size_t at = (start + i) & (Segment::slots - 1);
+        return segment->buckets[at / bucket_slots].slots[at % bucket_slots];
+      };
+      for (std::size_t i = 0; i < Segment::slots; ++i) {
+        if (i % bucket_slots == 0) {
+          for (std::size_t ahead = i; ahead < i + bucket_slots; ++ahead) {
+            if (is_entry(slot_at(ahead))) __builtin_prefetch(entry_of<Entry>(slot_at(ahead)));
+          }
+        }
+        if (!is_entry(slot_at(i))) continue;
+        const Entry& entry = *entry_of<Entry>(slot_at(i));
+        if (among == Among::expiring && entry.expires_at_ms() == never_ms) continue;
+        if (f(entry) && ++found == wanted) return true;
+      }
+    }
+    return found > 0;
   }
 
   // --- Growing -------------------------------------------------------------------------------------
@@ -412,9 +497,9 @@ class Table {
     *slot = Segment::slot_for(hash, &entry);
     ++holder->used;
     ++head.live;
-    if (entry.expires_at_ms == never_ms) return;
+    if (entry.expires_at_ms() == never_ms) return;
     ++head.expiring;
-    head.next_expiry = std::min(head.next_expiry, entry.expires_at_ms);
+    head.next_expiry = std::min(head.next_expiry, entry.expires_at_ms());
   }
 
   [[nodiscard]] static Slot* free_slot(Segment& segment, std::uint64_t hash) noexcept {
@@ -430,12 +515,16 @@ class Table {
     std::vector<Segment*> doubled;
     doubled.reserve(part.directory.size() * 2);
     for (Segment* segment : part.directory) doubled.insert(doubled.end(), 2, segment);
+    part.bytes -= directory_bytes(part);
     part.directory = std::move(doubled);
+    part.bytes += directory_bytes(part);
     ++part.depth;
   }
 
-  /// Puts `low` and `high` where `old` stood in the directory.
+  /// Puts `low` and `high`, or one that is both, where `old` stood in the directory.
   static void replace(Part& part, std::uint64_t hash, Segment& old, Segment* low, Segment* high) noexcept {
+    part.bytes += chain_bytes(*low) + (high != low ? chain_bytes(*high) : 0);
+    part.bytes -= chain_bytes(old);
     const std::size_t width = std::size_t{1} << (part.depth - old.depth);
     const std::size_t first = part.index(hash) & ~(width - 1);
     for (std::size_t i = 0; i < width; ++i) part.directory[first + i] = i < width / 2 ? low : high;
@@ -443,10 +532,11 @@ class Table {
   }
 
   /// Gives the place a slot in a new segment that continues the last one.
-  static void extend(Place& place, std::uint64_t hash) {
+  static void extend(Part& part, Place& place, std::uint64_t hash) {
     Segment* last = place.head;
     while (last->overflow != nullptr) last = last->overflow;
     last->overflow = new Segment(place.head->depth, place.head->epoch);
+    part.bytes += segment_bytes;
     place.holder = last->overflow;
     place.slot = free_slot(*place.holder, hash);
   }
@@ -465,7 +555,20 @@ class Table {
     destroy(part);
     part.directory = std::move(directory);
     part.depth = depth;
-    part.segments = part.directory.size();
+    part.segments = static_cast<std::uint32_t>(part.directory.size());
+    part.bytes = sizeof(Part) + directory_bytes(part) + part.segments * segment_bytes;
+  }
+
+  /// What a segment takes, with those that continue it.
+  [[nodiscard]] static std::size_t chain_bytes(const Segment& head) noexcept {
+    std::size_t bytes = 0;
+    for (const Segment* segment = &head; segment != nullptr; segment = segment->overflow) {
+      bytes += segment_bytes;
+    }
+    return bytes;
+  }
+  [[nodiscard]] static std::size_t directory_bytes(const Part& part) noexcept {
+    return allocated_bytes(part.directory.capacity() * sizeof(Segment*));
   }
 
   template <class F>
@@ -501,7 +604,7 @@ class Table {
     TextOf<Value> value_text;
     for_each(head, [](const Entry& entry) { prefetch(&entry); });
     for_each(head, [&](const Entry& entry) {
-      if (entry.expires_at_ms != never_ms) rdb::append_expiry(out, entry.expires_at_ms);
+      if (entry.expires_at_ms() != never_ms) rdb::append_expiry(out, entry.expires_at_ms());
       rdb::append_key(out, key_text(entry.key()), value_text(entry.value()));
     });
   }

@@ -6,6 +6,7 @@
 #include <replikv/core/codec.hpp>
 #include <replikv/resp/command.hpp>
 #include <replikv/resp/number.hpp>
+#include <replikv/store/detail/evictor.hpp>
 #include <replikv/store/detail/store_core.hpp>
 #include <replikv/stream/token.hpp>
 
@@ -33,10 +34,23 @@ class KeyWrite {
  public:
   using Entry = typename Core::Entry;
 
-  KeyWrite(const Core& core, ViewOf<Key> key)
+  /// Whether the write may need memory.
+  enum class Kind : bool { growing, other };
+
+  KeyWrite(const Core& core, ViewOf<Key> key, Kind kind)
       : core_(core),
         key_(key),
         hash_(Core::Table::hash(key)),
+        has_room_(kind == Kind::other || !core.limit().is_set() || make_room(0)),
+        lock_(core.mutex(shard())),
+        now_(core.now_ms()) {}
+
+  /// One that will put this value, or nothing.
+  KeyWrite(const Core& core, ViewOf<Key> key, ViewOf<Value> value)
+      : core_(core),
+        key_(key),
+        hash_(Core::Table::hash(key)),
+        has_room_(!core.limit().is_set() || make_room(Entry::memory_bytes_of(key, value))),
         lock_(core.mutex(shard())),
         now_(core.now_ms()) {}
 
@@ -49,18 +63,33 @@ class KeyWrite {
     return entry != nullptr && !is_expired(*entry) ? entry : nullptr;
   }
 
+  /// `Errc::out_of_memory` when the store is full and the value would make it grow. Comes before `put`.
+  [[nodiscard]] std::error_code memory_refusal(ViewOf<Value> value) const {
+    if (has_room_) [[likely]]
+      return {};
+    if (!core_.may_evict()) return {};
+    const Entry* const entry = table().find(hash_, key_);
+    const std::size_t before = entry != nullptr ? entry->memory_bytes() : 0;
+    if (Entry::memory_bytes_of(key_, value) <= before) return {};
+    core_.limit().count_refused();
+    return Errc::out_of_memory;
+  }
+
   /// SET, with PXAT or KEEPTTL if the key expires.
   Written put(ViewOf<Value> value, std::int64_t expires_at_ms, OnReplace on_replace) {
+    core_.expire_some(shard(), hash_, now_, waker_);
     table().before_change(hash_);
     const auto place = table().prepare(hash_, key_);
     const bool in_place = place && place.entry->takes(value);
     typename Core::Owned fresh(in_place ? nullptr : Entry::create(key_, value, expires_at_ms));
+    const Entry& entry = in_place ? *place.entry : *fresh;
     const Token token = core_.is_streamed() ? append_set(value, expires_at_ms, on_replace) : Token{};
     if (in_place) {
       table().overwrite(place, hash_, value, expires_at_ms);
     } else {
       fresh = table().put(place, hash_, std::move(fresh));
     }
+    core_.note_put(shard(), entry, !place);
     core_.publish(shard());
     return {token, true};
   }
@@ -81,7 +110,7 @@ class KeyWrite {
   /// PEXPIREAT or, for `never_ms`, PERSIST. Precondition: `live()`.
   Written set_expiry(std::int64_t expires_at_ms) {
     const auto place = table().locate(hash_, key_);
-    if (place.entry->expires_at_ms == expires_at_ms) return {core_.position(), false};
+    if (place.entry->expires_at_ms() == expires_at_ms) return {core_.position(), false};
     table().before_change(hash_);
     const Token token = expires_at_ms == never_ms
                             ? append({"PERSIST", key_text_(key_)})
@@ -97,7 +126,11 @@ class KeyWrite {
  private:
   [[nodiscard]] std::size_t shard() const noexcept { return Core::Table::part_of(hash_); }
   [[nodiscard]] typename Core::Table& table() const noexcept { return core_.table(); }
-  [[nodiscard]] bool is_expired(const Entry& entry) const noexcept { return entry.expires_at_ms <= now_; }
+  [[nodiscard]] bool is_expired(const Entry& entry) const noexcept { return entry.expires_at_ms() <= now_; }
+
+  [[gnu::noinline]] bool make_room(std::size_t bytes) {
+    return core_.limit().has_room(bytes) || Evictor<Core, Key>(core_, waker_, &key_).make_room(bytes);
+  }
 
   Token append(std::initializer_list<std::string_view> words) {
     const resp::Arguments effect(words.begin(), words.size());
@@ -117,6 +150,7 @@ class KeyWrite {
   Waker waker_;  // before the lock
   ViewOf<Key> key_;
   std::uint64_t hash_;
+  bool has_room_;  // before the lock, because victims have locks as well
   std::unique_lock<typename Core::Mutex> lock_;
   std::int64_t now_;
   TextOf<Key> key_text_;
@@ -190,6 +224,24 @@ struct PendingChange {
   bool inserted = false;
 };
 
+/// `Errc::out_of_memory` when the changes would make a store grow that is full. Precondition: their shards
+/// are locked.
+template <class Core>
+[[nodiscard]] std::error_code memory_refusal(const Core& core, std::span<const PendingChange<Core>> changes) {
+  if (!core.may_evict()) return {};
+  std::size_t before = 0;
+  std::size_t after = 0;
+  for (const auto& change : changes) {
+    if (!change.fresh && !change.erase) continue;
+    const auto* const entry = core.table().find(change.hash, change.key);
+    if (entry != nullptr) before += entry->memory_bytes();
+    if (change.fresh) after += change.fresh->memory_bytes();
+  }
+  if (after <= before) return {};
+  core.limit().count_refused();
+  return Errc::out_of_memory;
+}
+
 /// Makes all changes and appends their effects, or, if that fails, does neither. New keys go into the
 /// table first, because that takes memory, and out again on failure. Precondition: their shards are locked.
 template <class Core>
@@ -203,7 +255,9 @@ Token commit(const Core& core, std::span<PendingChange<Core>> changes,
       if (!change.fresh) continue;
       const auto place = table.prepare(change.hash, change.key);
       if (place) continue;
+      const auto& entry = *change.fresh;
       table.put(place, change.hash, std::move(change.fresh));
+      core.note_put(Core::Table::part_of(change.hash), entry, true);
       change.inserted = true;
     }
     token = core.append(effects, waker);
@@ -217,7 +271,9 @@ Token commit(const Core& core, std::span<PendingChange<Core>> changes,
     if (!change.inserted) {
       const auto place = table.locate(change.hash, change.key);
       if (change.fresh) {
+        const auto& entry = *change.fresh;
         change.fresh = table.put(place, change.hash, std::move(change.fresh));
+        core.note_put(Core::Table::part_of(change.hash), entry, false);
       } else if (change.erase) {
         table.erase(place, change.hash);
       } else {
