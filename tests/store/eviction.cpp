@@ -166,7 +166,7 @@ TEST_CASE("Eviction: volatile_ttl lets go what expires first") {
     store.set(key(keys), value, keys % 2 == 0 ? 1h : std::chrono::hours(100));
     ++keys;
   }
-  const std::uint64_t evicted = keys * 2 / 5;
+  const std::uint64_t evicted = keys / 4;
   for (std::uint64_t i = 0; i < evicted; ++i) store.set(key(keys + i), value, std::chrono::hours(200));
   std::size_t lasting = 0;
   for (std::uint64_t i = 1; i < keys; i += 2) lasting += survivors(store, i, i + 1);

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <replikv/core/codec.hpp>
+#include <replikv/core/random.hpp>
 #include <replikv/store/detail/access.hpp>
 #include <replikv/store/detail/store_core.hpp>
 #include <replikv/store/eviction.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -48,27 +50,26 @@ class Evictor {
   static constexpr std::size_t segments_max = 4096;    // to look into for one victim
   static constexpr std::size_t segments_at_once = 16;  // and under one lock
 
-  /// From a random shard on, so that victims come from all. Of two the fuller one, and so with segments: were
-  /// all treated alike, some would by chance be emptied in the long run, keys in use and all.
+  /// From a random shard on, so that victims come from all. Of two the fuller one: were all treated alike,
+  /// some would by chance be emptied in the long run, keys in use and all.
   [[nodiscard]] bool evict_one() {
-    const std::uint64_t luck = core_.limit().random();
-    const std::uint64_t more_luck = core_.limit().random();
-    std::size_t first = Table::part_of(luck);
-    if (const std::size_t other = Table::part_of(more_luck);
+    Random random(core_.limit().random());
+    std::size_t first = Table::part_of(random());
+    if (const std::size_t other = Table::part_of(random());
         core_.candidates(other, among()) > core_.candidates(first, among())) {
       first = other;
     }
     segments_left_ = segments_max;
     for (std::size_t i = 0; i < Table::parts; ++i) {
       const std::size_t shard = (first + i) % Table::parts;
-      if (core_.candidates(shard, among()) == 0) continue;
-      if (evict_in(shard, Table::position_in(shard, luck), Table::position_in(shard, more_luck))) return true;
+      if (core_.candidates(shard, among()) > 0 && evict_in(shard, random)) return true;
       if (segments_left_ == 0) return false;
     }
     return false;
   }
 
-  [[nodiscard]] bool evict_in(std::size_t shard, std::uint64_t position, std::uint64_t other) {
+  [[nodiscard]] bool evict_in(std::size_t shard, Random& random) {
+    std::uint64_t position = Table::position_in(shard, random());
     for (std::size_t seen = 0; segments_left_ > 0; seen += segments_at_once) {
       const std::lock_guard lock(core_.mutex(shard));
       if (!core_.may_evict()) {
@@ -76,34 +77,62 @@ class Evictor {
         return false;
       }
       if (seen >= core_.table().segments(shard)) return false;
-      if (seen == 0) position = core_.table().denser(position, other, among());
+      Choice choice(*this, shard);
+      if (seen == 0) choice.draw(random);
       const std::size_t some = std::min(segments_left_, segments_at_once);
-      segments_left_ -= some;
-      if (const Entry* const victim = choose(shard, position, some)) {
-        evict(shard, *victim);
-        return true;
-      }
+      if (choice.look(position, some)) segments_left_ -= some;
+      if (choice.best() == nullptr) continue;
+      evict(shard, *choice.best());
+      return true;
     }
     return false;
   }
 
-  /// The best of a few, expired ones first. Moves the position behind what it looked into in vain.
-  [[nodiscard]] const Entry* choose(std::size_t shard, std::uint64_t& position, std::size_t segments) const {
-    const Entry* best = nullptr;
-    std::uint64_t best_score = 0;
-    core_.table().sample(position, segments, among(), core_.limit().samples(), [&](const Entry& entry) {
-      if (spared_ != nullptr && entry.key() == *spared_) return false;
-      const std::uint64_t score = core_.is_expired(entry)
-                                      ? std::numeric_limits<std::uint64_t>::max()
-                                      : eviction_score(entry, eviction_, core_.access_clock(shard));
-      if (best == nullptr || score > best_score) {
-        best = &entry;
-        best_score = score;
-      }
+  /// The best of some entries of a shard, those that have expired first.
+  class Choice {
+   public:
+    Choice(const Evictor& evictor, std::size_t shard) noexcept
+        : evictor_(evictor), shard_(shard), wanted_(evictor.core_.limit().samples()) {}
+
+    [[nodiscard]] const Entry* best() const noexcept { return best_; }
+
+    void draw(Random& random) noexcept {
+      std::array<const Entry*, Table::draw_max> drawn;
+      const std::size_t count = evictor_.core_.table().draw(shard_, random, {drawn.data(), wanted_});
+      for (std::size_t i = 0; i < count; ++i) consider(*drawn[i]);
+    }
+
+    /// Adds entries that stand together, if too few of those drawn may go; false if not.
+    bool look(std::uint64_t& position, std::size_t segments) noexcept {
+      if (considered_ >= wanted_) return false;
+      evictor_.core_.table().sample(position, segments, evictor_.among(), wanted_ - considered_,
+                                    [this](const Entry& entry) { return consider(entry); });
       return true;
-    });
-    return best;
-  }
+    }
+
+   private:
+    bool consider(const Entry& entry) noexcept {
+      const auto& core = evictor_.core_;
+      if (evictor_.spared_ != nullptr && entry.key() == *evictor_.spared_) return false;
+      if (evicts_expiring_only(evictor_.eviction_) && entry.expires_at_ms() == never_ms) return false;
+      const std::uint64_t score = core.is_expired(entry)
+                                      ? std::numeric_limits<std::uint64_t>::max()
+                                      : eviction_score(entry, evictor_.eviction_, core.access_clock(shard_));
+      if (best_ == nullptr || score > best_score_) {
+        best_ = &entry;
+        best_score_ = score;
+      }
+      ++considered_;
+      return true;
+    }
+
+    const Evictor& evictor_;
+    std::size_t shard_;
+    std::size_t wanted_;
+    std::size_t considered_ = 0;
+    const Entry* best_ = nullptr;
+    std::uint64_t best_score_ = 0;
+  };
 
   void evict(std::size_t shard, const Entry& victim) {
     auto& table = core_.table();

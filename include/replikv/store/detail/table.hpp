@@ -3,6 +3,7 @@
 // to the shard of its number, and whoever calls holds that shard's lock.
 #pragma once
 
+#include <replikv/core/random.hpp>
 #include <replikv/rdb/writer.hpp>
 #include <replikv/store/detail/entry.hpp>
 #include <replikv/store/detail/memory.hpp>
@@ -20,6 +21,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -222,25 +224,37 @@ class Table {
     return std::uint64_t{part} << 1 << (63 - shard_bits) | random << shard_bits >> shard_bits;
   }
 
-  /// The one of two positions about which more entries are.
-  [[nodiscard]] std::uint64_t denser(std::uint64_t one, std::uint64_t other, Among among) const noexcept {
-    const auto density = [&](std::uint64_t position) {
-      const Segment& head = *head_of(position);
-      return std::uint64_t{among == Among::all ? head.live : head.expiring} << std::min(head.depth, 32U);
-    };
-    return density(one) >= density(other) ? one : other;
+  /// Puts entries of a part into `out`, each as likely as any other, and maybe twice; returns how many.
+  /// Fewer than there is room for where the part is sparse. Their memory is asked for, so that reading them
+  /// afterwards does not wait for each.
+  std::size_t draw(std::size_t part, Random& random, std::span<const Entry*> out) const noexcept {
+    std::array<const Slot*, 2 * draw_max> slots;
+    const std::size_t draws = std::min(2 * out.size(), slots.size());
+    for (std::size_t i = 0; i < draws; ++i) {
+      const std::uint64_t position = position_in(part, random());
+      slots[i] = &slot_at(*head_of(position), static_cast<std::size_t>(position));
+      __builtin_prefetch(slots[i]);
+    }
+    std::size_t found = 0;
+    for (std::size_t i = 0; i < draws && found < out.size(); ++i) {
+      if (!is_entry(*slots[i])) continue;
+      out[found] = entry_of<Entry>(*slots[i]);
+      __builtin_prefetch(out[found++]);
+    }
+    return found;
   }
+  static constexpr std::size_t draw_max = 64;
 
   /// Calls `f(entry)` until it has returned true for `wanted` entries of a segment: the position's, or if
-  /// there are none, one of the next of its part, of so many segments in all. A random position gives random
-  /// entries. Moves the position behind the segments that had none.
+  /// there are none, one of the next of its part, of so many segments in all. Moves the position behind the
+  /// segments that had none.
   template <class F>
   void sample(std::uint64_t& position, std::size_t segments, Among among, std::size_t wanted, F&& f) const {
     const std::size_t part = part_of(position);
     for (; segments > 0; --segments) {
       const auto here = covering(position);
       const bool has_some = (among == Among::all ? here.segment->live : here.segment->expiring) > 0;
-      if (has_some && sample_segment(*here.segment, position, among, wanted, f)) return;
+      if (has_some && sample_segment(*here.segment, position, wanted, f)) return;
       position = here.next != 0 && part_of(here.next) == part ? here.next : position_in(part, 0);
     }
   }
@@ -422,29 +436,19 @@ class Table {
     part.next_expiry = std::min(part.next_expiry, after);
   }
 
-  // Goes round the slots from one that the position chooses, and on through what continues the segment. Not
-  // from a bucket's first slot: those are the first to be filled again, and would always show the latest
-  // keys.
+  [[nodiscard]] static const Slot& slot_at(const Segment& segment, std::size_t number) noexcept {
+    number &= Segment::slots - 1;
+    return segment.buckets[number / bucket_slots].slots[number % bucket_slots];
+  }
+
+  // Goes round the slots from one that the position chooses, and on through what continues the segment.
   template <class F>
-  static bool sample_segment(const Segment& head, std::uint64_t position, Among among, std::size_t wanted,
-                             F&& f) {
+  static bool sample_segment(const Segment& head, std::uint64_t position, std::size_t wanted, F&& f) {
     std::size_t found = 0;
-    const auto start = static_cast<std::size_t>(position) & (Segment::slots - 1);
     for (const Segment* segment = &head; segment != nullptr; segment = segment->overflow) {
-      const auto slot_at = [&](std::size_t i) {
-        const std::size_t at = (start + i) & (Segment::slots - 1);
-        return segment->buckets[at / bucket_slots].slots[at % bucket_slots];
-      };
       for (std::size_t i = 0; i < Segment::slots; ++i) {
-        if (i % bucket_slots == 0) {
-          for (std::size_t ahead = i; ahead < i + bucket_slots; ++ahead) {
-            if (is_entry(slot_at(ahead))) __builtin_prefetch(entry_of<Entry>(slot_at(ahead)));
-          }
-        }
-        if (!is_entry(slot_at(i))) continue;
-        const Entry& entry = *entry_of<Entry>(slot_at(i));
-        if (among == Among::expiring && entry.expires_at_ms() == never_ms) continue;
-        if (f(entry) && ++found == wanted) return true;
+        const Slot slot = slot_at(*segment, static_cast<std::size_t>(position) + i);
+        if (is_entry(slot) && f(*entry_of<Entry>(slot)) && ++found == wanted) return true;
       }
     }
     return found > 0;
