@@ -68,8 +68,10 @@ inline void count() {
 
 inline void* allocate(std::size_t bytes, std::size_t alignment) {
   count();
-  const std::size_t rounded = (std::max<std::size_t>(bytes, 1) + alignment - 1) / alignment * alignment;
-  void* const memory = std::aligned_alloc(alignment, rounded);
+  bytes = std::max<std::size_t>(bytes, 1);
+  const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+  void* const memory =
+      alignment <= alignof(std::max_align_t) ? std::malloc(bytes) : std::aligned_alloc(alignment, rounded);
   if (memory == nullptr) throw std::bad_alloc();
   ++live_blocks;
   live_bytes += malloc_usable_size(memory);

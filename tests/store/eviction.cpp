@@ -377,6 +377,27 @@ TEST_CASE("Eviction: a limit that is lowered is reached write by write, none of 
   CHECK(store.memory_bytes() > limit);
 }
 
+TEST_CASE_TEMPLATE("Eviction: a limit far below what the store was gives back segments as well", Policy,
+                   replikv::DefaultPolicy, SmallPolicy, CrowdedPolicy) {
+  replikv::Store<std::string, std::string, Policy> store;
+  const std::size_t empty = store.memory_bytes();
+  for (std::uint64_t i = 0; i < 100'000; ++i) store.set(key(i), "v");
+  const std::size_t full = store.memory_bytes() - empty;
+  store.limit_memory(empty + full / 20, Eviction::allkeys_random);
+  std::uint64_t cursor = 0;
+  for (std::uint64_t i = 0; i < 20'000; ++i) {
+    CHECK(store.set("new:" + std::to_string(i), "v").changed);
+    cursor = store.scan(cursor, [](std::string_view, std::string_view) {});
+  }
+  CHECK(store.memory_bytes() <= empty + full / 20 + 2200);
+  CHECK(store.size() > 200);
+  const std::map<std::string, std::string> there = contents_of_strings(store);
+  CHECK(there.size() == store.size());
+  for (const auto& [name, value] : there) REQUIRE(store.get(name) == value);
+  for (const auto& [name, value] : there) REQUIRE(store.erase(name).changed);
+  CHECK(store.empty());
+}
+
 TEST_CASE("Eviction: a large value drives out as many small ones as it needs") {
   Strings store({.max_memory = 4 * megabyte, .eviction = Eviction::allkeys_lru});
   for (std::uint64_t i = 0; i < 50'000; ++i) store.set(key(i), std::string(100, 'v'));

@@ -140,7 +140,8 @@ class Evictor {
     table.before_change(hash);
     core_.append_del(victim.key(), waker_);
     freed_ += victim.memory_bytes();
-    table.erase(table.locate(hash, victim.key()), hash);
+    const auto erased = table.erase(table.locate(hash, victim.key()), hash);
+    table.join_sparse(hash);
     core_.publish(shard);
     core_.limit().count_evicted();
   }

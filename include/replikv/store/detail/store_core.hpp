@@ -295,8 +295,8 @@ class StoreCore final : public Database {
       const Entry* const entry = table_->find(hash, key);
       if (entry == nullptr) return false;
       if (!is_expired(*entry)) {
-        note_use(*entry, Table::part_of(hash));
         f(*entry);
+        note_use(*entry, Table::part_of(hash));
         return true;
       }
       if (!owns_expiry()) return false;
@@ -389,7 +389,7 @@ class StoreCore final : public Database {
   }
 
   /// Deletes what has expired beside a key that is written, at every eighth write of a shard, so that keys
-  /// nobody reads do not pile up. Precondition: the shard is locked.
+  /// nobody reads do not pile up. Comes after that write. Precondition: the shard is locked.
   void expire_some(std::size_t shard, std::uint64_t hash, std::int64_t now, Waker& waker) const noexcept {
     Shard& counts = shards_[shard];
     if (++counts.writes % writes_an_expiry != 0 || !table_->is_due(hash, now) || !owns_expiry()) return;

@@ -20,6 +20,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -191,6 +192,17 @@ class Table {
   Owned erase(const Place& place, std::uint64_t hash) noexcept {
     erase_slot(parts_[part_of(hash)], *place.head, *place.holder, *place.slot);
     return Owned(place.entry);
+  }
+
+  /// Joins the segment of a position with its neighbours where so few entries are left that one will do, if
+  /// there is memory for that one. Not while a snapshot is under way: its cursor may be between them.
+  void join_sparse(std::uint64_t position) noexcept {
+    if (handed_over_ != nullptr) return;
+    try {
+      while (join(parts_[part_of(position)], position)) {
+      }
+    } catch (const std::bad_alloc&) {  // then they stay two
+    }
   }
 
   // --- Walking, in hash order --------------------------------------------------------------------
@@ -476,6 +488,26 @@ class Table {
     low.release();
     high.release();
     ++part.segments;
+    return true;
+  }
+
+  /// Puts one segment where the position's and its sibling were; false when they are too full, or not alike.
+  [[nodiscard]] bool join(Part& part, std::uint64_t position) {
+    Segment& one = *head_of(position);
+    if (one.depth == 0 || one.live > Segment::slots / 8) return false;
+    Segment& other = *head_of(position ^ std::uint64_t{1} << (64 - shard_bits - one.depth));
+    if (other.depth != one.depth || other.live > Segment::slots / 8) return false;
+    auto joined = std::make_unique<Segment>(one.depth - 1, one.epoch);
+    for (const Segment* from : {&one, &other}) move_entries(*from, {joined.get(), joined.get()});
+    part.bytes += chain_bytes(*joined);
+    part.bytes -= chain_bytes(one) + chain_bytes(other);
+    const std::size_t width = std::size_t{1} << (part.depth - joined->depth);
+    const std::size_t first = part.index(position) & ~(width - 1);
+    std::fill_n(part.directory.begin() + static_cast<std::ptrdiff_t>(first), width, joined.get());
+    joined.release();
+    delete &one;
+    delete &other;
+    --part.segments;
     return true;
   }
 

@@ -77,7 +77,6 @@ class KeyWrite {
 
   /// SET, with PXAT or KEEPTTL if the key expires.
   Written put(ViewOf<Value> value, std::int64_t expires_at_ms, OnReplace on_replace) {
-    core_.expire_some(shard(), hash_, now_, waker_);
     table().before_change(hash_);
     const auto place = table().prepare(hash_, key_);
     const bool in_place = place && place.entry->takes(value);
@@ -91,6 +90,7 @@ class KeyWrite {
     }
     core_.note_put(shard(), entry, !place);
     core_.publish(shard());
+    core_.expire_some(shard(), hash_, now_, waker_);
     return {token, true};
   }
 
