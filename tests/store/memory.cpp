@@ -19,12 +19,12 @@ namespace {
 
 using namespace store_tests;
 
-struct OneBucketPolicy : SmallPolicy {
+struct LoneBucketPolicy : SmallPolicy {
   static constexpr unsigned shard_bits = 0;
   static constexpr std::size_t segment_buckets = 1;
 };
 
-std::string key(std::size_t number) { return "key:" + std::to_string(number); }
+std::string numbered_key(std::size_t number) { return "key:" + std::to_string(number); }
 
 /// What malloc has given out; 0 under sanitizers, which have allocators of their own.
 std::size_t heap_bytes() {
@@ -94,7 +94,7 @@ TEST_CASE("Memory: every kind of write is counted, and taken back when its keys 
 }
 
 TEST_CASE_TEMPLATE("Memory: whatever was done, erasing gives back all but segments, clear gives back those",
-                   Policy, replikv::DefaultPolicy, SmallPolicy, OneBucketPolicy, CollidingPolicy,
+                   Policy, replikv::DefaultPolicy, SmallPolicy, LoneBucketPolicy, CollidingPolicy,
                    CrowdedPolicy) {
   replikv::Store<std::string, std::string, Policy> store;
   const std::size_t empty = store.memory_bytes();
@@ -143,7 +143,7 @@ TEST_CASE("Memory: goes with the contents when they are swapped or replaced by a
   Strings one;
   Strings other;
   const std::size_t empty = one.memory_bytes();
-  for (std::size_t i = 0; i < 20'000; ++i) one.set(key(i), std::string(50, 'v'));
+  for (std::size_t i = 0; i < 20'000; ++i) one.set(numbered_key(i), std::string(50, 'v'));
   const std::size_t full = one.memory_bytes();
   CHECK(full > empty);
   const auto with_both_locked = [&](auto&& f) {
@@ -157,7 +157,8 @@ TEST_CASE("Memory: goes with the contents when they are swapped or replaced by a
 
   const auto load = database_of(one).begin_load();
   load->reserve(20'000);
-  for (std::size_t i = 0; i < 20'000; ++i) CHECK_FALSE(load->insert(key(i), std::string(50, 'v'), never));
+  for (std::size_t i = 0; i < 20'000; ++i)
+    CHECK_FALSE(load->insert(numbered_key(i), std::string(50, 'v'), never));
   CHECK(one.memory_bytes() == empty);
   with_both_locked([&] { database_of(one).adopt(*load); });
   CHECK(one.memory_bytes() > full * 8 / 10);
@@ -234,7 +235,7 @@ TEST_CASE("Memory: what is counted is within a tenth of what malloc has given ou
     const std::size_t before = heap_bytes();
     Strings store;
     const std::string value(value_bytes, 'v');
-    for (std::size_t i = 0; i < 200'000; ++i) store.set(key(i), value);
+    for (std::size_t i = 0; i < 200'000; ++i) store.set(numbered_key(i), value);
     const auto counted = static_cast<double>(store.memory_bytes());
     const auto taken = static_cast<double>(heap_bytes() - before);
     CHECK(counted / taken > 0.9);
