@@ -55,6 +55,16 @@ TEST_CASE("README: stores and codecs") {
   CHECK(store.size() == 1);
 }
 
+TEST_CASE("README: a memory limit") {
+  // clang-format off
+  Strings cache{{.max_memory = 512 << 20, .eviction = replikv::Eviction::allkeys_lru}};
+  cache.limit_memory(256 << 20, replikv::Eviction::volatile_ttl);  // at any time
+  std::cout << cache.memory_bytes() << " bytes, evicted: " << cache.evicted_keys() << '\n';
+  // clang-format on
+  CHECK(cache.max_memory() == 256 << 20);
+  CHECK(cache.eviction() == replikv::Eviction::volatile_ttl);
+}
+
 TEST_CASE("README: master, replica, reading your own writes, promotion") {
   // clang-format off
   replikv::Store<std::string, Profile> profiles;
