@@ -24,7 +24,7 @@ void overfill(Strings& store, std::string_view prefix, int keys) {
 TEST_CASE("a replica of a master that evicts ends equal to it, and evicts nothing by its own, lower limit") {
   for (const Eviction eviction : {Eviction::allkeys_lru, Eviction::allkeys_lfu, Eviction::allkeys_random}) {
     CAPTURE(static_cast<int>(eviction));
-    SimulatedTransport network;
+    SimulatedTransport network{7};
     MasterNode master{network, "m"};
     master.store.limit_memory(limit, eviction);
     ReplicaNode replica{network};
@@ -47,7 +47,7 @@ TEST_CASE("a replica of a master that evicts ends equal to it, and evicts nothin
 
 TEST_CASE(
     "a full resync is larger than the replica's limit, and is taken whole; promoted, it comes down to it") {
-  SimulatedTransport network;
+  SimulatedTransport network{7};
   MasterNode master{network, "m"};
   overfill(master.store, "key:", 5000);
   ReplicaNode replica{network};
@@ -65,7 +65,7 @@ TEST_CASE(
 }
 
 TEST_CASE("local writes of a writable replica are not refused for memory") {
-  SimulatedTransport network;
+  SimulatedTransport network{7};
   MasterNode master{network, "m"};
   overfill(master.store, "key:", 5000);
   ReplicationOptions options;
@@ -82,7 +82,7 @@ TEST_CASE("local writes of a writable replica are not refused for memory") {
 }
 
 TEST_CASE("a master at its limit that may not evict refuses, and its replica hears of nothing") {
-  SimulatedTransport network;
+  SimulatedTransport network{7};
   MasterNode master{network, "m"};
   master.store.limit_memory(limit, Eviction::noeviction);
   ReplicaNode replica{network};

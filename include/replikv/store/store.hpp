@@ -548,6 +548,7 @@ class Store {
       shards.set(Core::Table::part_of(hashes[count]));
     }
     bool any_expired = false;
+    const bool is_tracked = core_.limit().tracking() != detail::Tracking::none;
     const std::size_t start = values.size();
     values.resize(start + count);
     {
@@ -562,7 +563,7 @@ class Store {
         if (core_.is_expired(*entry)) {
           any_expired = true;
         } else {
-          core_.note_use(*entry, Core::Table::part_of(hashes[i]));
+          if (is_tracked) core_.note_use(*entry, Core::Table::part_of(hashes[i]));
           values[start + i].emplace(entry->value());
         }
       }

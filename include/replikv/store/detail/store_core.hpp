@@ -389,10 +389,11 @@ class StoreCore final : public Database {
   }
 
   /// Deletes what has expired beside a key that is written, at every eighth write of a shard, so that keys
-  /// nobody reads do not pile up. Comes after that write. Precondition: the shard is locked.
+  /// nobody reads do not pile up. Comes after a write to a segment where something may be due, and counts
+  /// those. Precondition: the shard is locked.
   void expire_some(std::size_t shard, std::uint64_t hash, std::int64_t now, Waker& waker) const noexcept {
     Shard& counts = shards_[shard];
-    if (++counts.writes % writes_an_expiry != 0 || !table_->is_due(hash, now) || !owns_expiry()) return;
+    if (++counts.writes % writes_an_expiry != 0 || !owns_expiry()) return;
     try {
       table_->expire(hash, now, [&](KeyView key) { append_del(key, waker); });
     } catch (const std::bad_alloc&) {  // later, then

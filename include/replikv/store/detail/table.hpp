@@ -245,13 +245,13 @@ class Table {
     for (std::size_t i = 0; i < draws; ++i) {
       const std::uint64_t position = position_in(part, random());
       slots[i] = &slot_at(*head_of(position), static_cast<std::size_t>(position));
-      __builtin_prefetch(slots[i]);
+      prefetch(slots[i]);
     }
     std::size_t found = 0;
     for (std::size_t i = 0; i < draws && found < out.size(); ++i) {
       if (!is_entry(*slots[i])) continue;
       out[found] = entry_of<Entry>(*slots[i]);
-      __builtin_prefetch(out[found++]);
+      prefetch(out[found++]);
     }
     return found;
   }
@@ -272,11 +272,6 @@ class Table {
   }
 
   // --- Expiry --------------------------------------------------------------------------------------
-
-  /// True when entries of the key's segment may be due.
-  [[nodiscard]] bool is_due(std::uint64_t position, std::int64_t now_ms) const noexcept {
-    return head_of(position)->next_expiry <= now_ms;
-  }
 
   /// Erases what is due in one segment, calling `gone(key)` before each, which may throw.
   template <class Gone>

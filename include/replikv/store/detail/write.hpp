@@ -83,14 +83,16 @@ class KeyWrite {
     typename Core::Owned fresh(in_place ? nullptr : Entry::create(key_, value, expires_at_ms));
     const Entry& entry = in_place ? *place.entry : *fresh;
     const Token token = core_.is_streamed() ? append_set(value, expires_at_ms, on_replace) : Token{};
+    const bool counts_stay = in_place && Entry::keeps_memory && entry.expires_at_ms() == expires_at_ms;
     if (in_place) {
       table().overwrite(place, hash_, value, expires_at_ms);
     } else {
       fresh = table().put(place, hash_, std::move(fresh));
     }
     core_.note_put(shard(), entry, !place);
-    core_.publish(shard());
-    core_.expire_some(shard(), hash_, now_, waker_);
+    if (!counts_stay) core_.publish(shard());
+    if (place.head->next_expiry <= now_) [[unlikely]]
+      core_.expire_some(shard(), hash_, now_, waker_);
     return {token, true};
   }
 
