@@ -280,9 +280,8 @@ class StoreCore final : public Database {
 
   /// Notes that somebody used the entry, where a policy wants to know. Precondition: its shard is locked.
   void note_use(const Entry& entry, std::size_t shard) const noexcept {
-    const Tracking tracking = limit_.tracking();
-    if (tracking != Tracking::none) [[unlikely]]
-      detail::note_use(entry, tracking, shards_[shard].access_clock);
+    if (limit_.tracking() != Tracking::none) [[unlikely]]
+      track_use(entry, shard);
   }
 
   /// Calls `f(entry)` under the shared lock if the key is there and has not expired. A key that has is
@@ -368,16 +367,8 @@ class StoreCore final : public Database {
 
   /// A value was put in place; `is_new`: under a key that was not there. Comes before `publish`.
   void note_put(std::size_t shard, const Entry& entry, bool is_new) const noexcept {
-    const Tracking tracking = limit_.tracking();
-    if (tracking == Tracking::none) [[likely]]
-      return;
-    AccessClock& clock = shards_[shard].access_clock;
-    clock.count_write(table_->keys(shard));
-    if (is_new) {
-      entry.set_access(access_of_new(tracking, clock));
-    } else {
-      detail::note_use(entry, tracking, clock);
-    }
+    if (limit_.tracking() != Tracking::none) [[unlikely]]
+      track_put(shard, entry, is_new);
   }
 
   /// Precondition: locked. The contents there were, unless a snapshot needs them.
@@ -391,7 +382,8 @@ class StoreCore final : public Database {
   /// Deletes what has expired beside a key that is written, at every eighth write of a shard, so that keys
   /// nobody reads do not pile up. Comes after a write to a segment where something may be due, and counts
   /// those. Precondition: the shard is locked.
-  void expire_some(std::size_t shard, std::uint64_t hash, std::int64_t now, Waker& waker) const noexcept {
+  [[gnu::noinline]] void expire_some(std::size_t shard, std::uint64_t hash, std::int64_t now,
+                                     Waker& waker) const noexcept {
     Shard& counts = shards_[shard];
     if (++counts.writes % writes_an_expiry != 0 || !owns_expiry()) return;
     try {
@@ -496,8 +488,24 @@ class StoreCore final : public Database {
     }
   }
 
+  // Out of line of the stores that do not track.
+  [[gnu::noinline]] void track_use(const Entry& entry, std::size_t shard) const noexcept {
+    const Tracking tracking = limit_.tracking();
+    if (tracking != Tracking::none) detail::note_use(entry, tracking, shards_[shard].access_clock);
+  }
+  [[gnu::noinline]] void track_put(std::size_t shard, const Entry& entry, bool is_new) const noexcept {
+    const Tracking tracking = limit_.tracking();
+    AccessClock& clock = shards_[shard].access_clock;
+    clock.count_write(table_->keys(shard));
+    if (is_new) {
+      entry.set_access(access_of_new(tracking, clock));
+    } else if (tracking != Tracking::none) {
+      detail::note_use(entry, tracking, clock);
+    }
+  }
+
   // Only what adds up: all writers share the limit's count.
-  void tell_limit(Shard& shard, std::size_t bytes) const noexcept {
+  [[gnu::noinline]] void tell_limit(Shard& shard, std::size_t bytes) const noexcept {
     const std::size_t noted = shard.noted_bytes;
     if (bytes == noted || (bytes > noted ? bytes - noted : noted - bytes) < limit_.grain()) return;
     shard.noted_bytes = bytes;
