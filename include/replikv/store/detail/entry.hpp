@@ -42,6 +42,9 @@ inline constexpr std::int64_t latest_expiry_ms = (std::int64_t{1} << 48) - 2;
 /// access.hpp). Readers write the latter under a shared lock, so all go there by atomic accesses.
 class EntryHeader {
  public:
+  [[nodiscard]] bool expires() const noexcept {
+    return expiry_low_ != static_cast<std::uint32_t>(never) || expiry_high_ != never >> 32;
+  }
   /// `never_ms`, or from 0 to `latest_expiry_ms`.
   [[nodiscard]] std::int64_t expires_at_ms() const noexcept {
     const std::uint64_t ms = std::uint64_t{expiry_high_} << 32 | expiry_low_;

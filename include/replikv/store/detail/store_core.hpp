@@ -275,7 +275,7 @@ class StoreCore final : public Database {
 
   [[nodiscard]] std::int64_t now_ms() const noexcept { return to_ms(clock_.now()); }
   [[nodiscard]] bool is_expired(const Entry& entry) const noexcept {
-    return entry.expires_at_ms() != never_ms && entry.expires_at_ms() <= now_ms();
+    return entry.expires() && entry.expires_at_ms() <= now_ms();
   }
 
   /// Notes that somebody used the entry, where a policy wants to know. Precondition: its shard is locked.
