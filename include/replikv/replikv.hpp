@@ -36,8 +36,10 @@
 #include <replikv/store/shard_lock.hpp>
 #include <replikv/store/store.hpp>
 #include <replikv/store/transaction.hpp>
+#include <replikv/stream/backlog_size.hpp>
 #include <replikv/stream/command_stream.hpp>
 #include <replikv/stream/offset.hpp>
+#include <replikv/stream/partial_refusal.hpp>
 #include <replikv/stream/replication_id.hpp>
 #include <replikv/stream/token.hpp>
 #include <replikv/transport/in_process.hpp>
