@@ -191,7 +191,7 @@ class Store {
   /// Sets the value and the expiry; without one the key does not expire, whatever it did before. An
   /// expiry that has passed removes the key. Streams `SET key value [PXAT ms]`.
   Written set(KeyView key, ValueView value, Expiry expiry, std::error_code& error) {
-    return set_where(key, value, expiry, error, [](const Entry*) { return true; });
+    return set_where(key, value, expiry, error, Unconditional{});
   }
   Written set(KeyView key, ValueView value, std::error_code& error) {
     return set(key, value, Expiry(), error);
@@ -488,15 +488,19 @@ class Store {
     return {};
   }
 
+  struct Unconditional {};
+
   template <class Condition>
   Written set_where(KeyView key, ValueView value, Expiry expiry, std::error_code& error,
-                    Condition&& condition) {
+                    Condition condition) {
     if ((error = size_error(key, value))) return {};
     Write write(core_, key, value);
     if ((error = write.refusal())) return {};
-    if (!condition(write.live())) return write.unchanged();
-    const std::int64_t expires_at = detail::to_expiry_ms(expiry.at(detail::to_wall_time(write.now_ms())));
-    if (expires_at <= write.now_ms()) return write.erase();
+    if constexpr (!std::same_as<Condition, Unconditional>) {
+      if (!condition(write.live())) return write.unchanged();
+    }
+    const std::int64_t expires_at = write.expires_at_ms(expiry);
+    if (write.has_passed(expires_at)) return write.erase();
     if ((error = write.memory_refusal(value))) return {};
     return write.put(value, expires_at, detail::OnReplace::set_expiry);
   }
@@ -505,8 +509,8 @@ class Store {
     Write write(core_, key, Write::Kind::other);
     if ((error = write.refusal())) return {};
     if (write.live() == nullptr) return write.unchanged();
-    const std::int64_t expires_at = detail::to_expiry_ms(expiry.at(detail::to_wall_time(write.now_ms())));
-    return expires_at <= write.now_ms() ? write.erase() : write.set_expiry(expires_at);
+    const std::int64_t expires_at = write.expires_at_ms(expiry);
+    return write.has_passed(expires_at) ? write.erase() : write.set_expiry(expires_at);
   }
 
   // Apart, because it does not depend on the function that updated.

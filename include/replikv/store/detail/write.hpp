@@ -8,6 +8,7 @@
 #include <replikv/resp/number.hpp>
 #include <replikv/store/detail/evictor.hpp>
 #include <replikv/store/detail/store_core.hpp>
+#include <replikv/store/expiry.hpp>
 #include <replikv/stream/token.hpp>
 
 #include <concepts>
@@ -15,6 +16,7 @@
 #include <cstdint>
 #include <deque>
 #include <initializer_list>
+#include <limits>
 #include <mutex>
 #include <span>
 #include <string>
@@ -42,8 +44,7 @@ class KeyWrite {
         key_(key),
         hash_(Core::Table::hash(key)),
         has_room_(kind == Kind::other || !core.limit().is_set() || make_room(0)),
-        lock_(core.mutex(shard())),
-        now_(core.now_ms()) {}
+        lock_(core.mutex(shard())) {}
 
   /// One that will put this value, or nothing.
   KeyWrite(const Core& core, ViewOf<Key> key, ViewOf<Value> value)
@@ -51,11 +52,22 @@ class KeyWrite {
         key_(key),
         hash_(Core::Table::hash(key)),
         has_room_(!core.limit().is_set() || make_room(Entry::memory_bytes_of(key, value))),
-        lock_(core.mutex(shard())),
-        now_(core.now_ms()) {}
+        lock_(core.mutex(shard())) {}
 
   [[nodiscard]] std::error_code refusal() const noexcept { return core_.refusal(); }
-  [[nodiscard]] std::int64_t now_ms() const noexcept { return now_; }
+
+  /// One instant for all of the write. Most never ask: a clock costs as much as all the rest of them.
+  [[nodiscard]] std::int64_t now_ms() const noexcept {
+    if (now_ == not_asked) now_ = core_.now_ms();
+    return now_;
+  }
+  /// When a key expires that is given this expiry by this write.
+  [[nodiscard]] std::int64_t expires_at_ms(Expiry expiry) const noexcept {
+    return to_expiry_ms(expiry.at(expiry.is_relative() ? to_wall_time(now_ms()) : WallTime()));
+  }
+  [[nodiscard]] bool has_passed(std::int64_t expires_at_ms) const noexcept {
+    return expires_at_ms != never_ms && expires_at_ms <= now_ms();
+  }
 
   /// The entry, if the key is there and has not expired.
   [[nodiscard]] const Entry* live() const noexcept {
@@ -91,8 +103,8 @@ class KeyWrite {
     }
     core_.note_put(shard(), entry, !place);
     if (!counts_stay) core_.publish(shard());
-    if (place.head->next_expiry <= now_) [[unlikely]]
-      core_.expire_some(shard(), hash_, now_, waker_);
+    if (has_passed(place.head->next_expiry)) [[unlikely]]
+      core_.expire_some(shard(), hash_, now_ms(), waker_);
     return {token, true};
   }
 
@@ -126,9 +138,13 @@ class KeyWrite {
   Written unchanged() { return live() == nullptr ? erase() : Written{core_.position(), false}; }
 
  private:
+  static constexpr std::int64_t not_asked = std::numeric_limits<std::int64_t>::min();
+
   [[nodiscard]] std::size_t shard() const noexcept { return Core::Table::part_of(hash_); }
   [[nodiscard]] typename Core::Table& table() const noexcept { return core_.table(); }
-  [[nodiscard]] bool is_expired(const Entry& entry) const noexcept { return entry.expires_at_ms() <= now_; }
+  [[nodiscard]] bool is_expired(const Entry& entry) const noexcept {
+    return entry.expires() && has_passed(entry.expires_at_ms());
+  }
 
   [[gnu::noinline]] bool make_room(std::size_t bytes) {
     return core_.limit().has_room(bytes) || Evictor<Core, Key>(core_, waker_, &key_).make_room(bytes);
@@ -154,7 +170,7 @@ class KeyWrite {
   std::uint64_t hash_;
   bool has_room_;  // before the lock, because victims have locks as well
   std::unique_lock<typename Core::Mutex> lock_;
-  std::int64_t now_;
+  mutable std::int64_t now_ = not_asked;
   TextOf<Key> key_text_;
 };
 
