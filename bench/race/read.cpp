@@ -153,7 +153,7 @@ void report(const Run& run, std::size_t keys, const Mix& mix, double ns) {
   run.report({{"operation", std::string(mix.operation)},
               {"keys", std::to_string(keys)},
               {"threads", std::to_string(mix.threads)},
-              {"writes_percent", std::to_string(mix.writes_percent)}},
+              {"writes", std::to_string(mix.writes_percent)}},
              "ns", ns);
 }
 

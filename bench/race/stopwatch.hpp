@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <ctime>
 #include <fstream>
 #include <string>
 #include <sys/types.h>
@@ -22,6 +23,13 @@ class Stopwatch {
   using Clock = std::chrono::steady_clock;
   Clock::time_point begin_ = Clock::now();
 };
+
+/// The processor time of this thread: what it costs, whoever else wants the processor.
+[[nodiscard]] inline std::uint64_t thread_nanoseconds() noexcept {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec);
+}
 
 /// Resident memory of a process, in bytes.
 [[nodiscard]] inline std::uint64_t resident_bytes(pid_t process) {

@@ -6,7 +6,9 @@
 #include <bench/race/sinks.hpp>
 #include <bench/race/stopwatch.hpp>
 #include <cstddef>
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -66,16 +68,25 @@ void write(const Run& run, std::size_t keys, std::size_t replicas, std::size_t t
   std::vector<Writing> work;
   for (std::size_t i = 0; i < threads; ++i) work.emplace_back(keys, writes, i, threads);
   const Stopwatch watch;
+  const std::uint64_t cpu_before = thread_nanoseconds();
+  std::uint64_t cpu_time = 0;
   {
     std::vector<std::jthread> writers;
     for (std::size_t i = 1; i < threads; ++i) writers.emplace_back([&, i] { work[i].run(master); });
     work[0].run(master);
+    cpu_time = thread_nanoseconds() - cpu_before;
   }
   const double seconds = watch.seconds();
-  run.report({{"keys", std::to_string(keys)},
-              {"replicas", std::to_string(replicas)},
-              {"threads", std::to_string(threads)}},
-             "sets_per_second", static_cast<double>(writes) / seconds);
+  const auto report = [&](std::string_view metric, double value) {
+    run.report({{"keys", std::to_string(keys)},
+                {"replicas", std::to_string(replicas)},
+                {"threads", std::to_string(threads)}},
+               metric, value);
+  };
+  report("sets_per_second", static_cast<double>(writes) / seconds);
+  // Of ours alone: a client's own time says nothing about its server.
+  if (run.is_ours())
+    report("writer_cpu_ns", static_cast<double>(cpu_time * threads) / static_cast<double>(writes));
   if (replicas > 0) sinks.await(replicas * (keys + writes) * value_bytes);
 }
 

@@ -121,7 +121,7 @@ TEST_CASE("Writer: taken in pieces, with entries encoded elsewhere, gives the sa
   pieces.key("k", "v");
   file += pieces.take();
   pieces.reserve(1'000);
-  CHECK(pieces.encoded_by([](std::string& out) { return &(out += entries); }) != nullptr);
+  CHECK(pieces.encoded_by([&entries](std::string& out) { return &(out += entries); }) != nullptr);
   file += pieces.take();
   pieces.key("last", "1");
   pieces.end();

@@ -18,8 +18,6 @@
 namespace {
 
 using namespace cluster;
-using Limit = FullResyncOutgrown::Limit;
-using Reason = PartialRefusal::Reason;
 
 constexpr std::uint64_t kibibyte = 1024;
 
@@ -266,7 +264,7 @@ TEST_CASE("a full resync that the stream outgrows is told with its numbers, and 
   const auto outgrown = scene.master.log.all<FullResyncOutgrown>();
   for (std::size_t i = 0; i < outgrown.size(); ++i) {
     CHECK(outgrown[i].peer == scene.master.log.all<FullResyncStarted>()[i].peer);
-    CHECK(outgrown[i].limit == Limit::hard);
+    CHECK(outgrown[i].limit == FullResyncOutgrown::Limit::hard);
     CHECK(outgrown[i].bytes_max == 256 * kibibyte);
     CHECK(outgrown[i].bytes_written > 256 * kibibyte);
     CHECK(outgrown[i].bytes_written < 300 * kibibyte);
@@ -301,7 +299,7 @@ TEST_CASE("which limit a full resync outgrew is told: the backlog's size, or the
     replica.role->follow(scene.network, "master");
     REQUIRE(scene.write_until<FullResyncOutgrown>(1));
     const auto outgrown = scene.master.log.all<FullResyncOutgrown>().at(0);
-    CHECK(outgrown.limit == Limit::backlog);
+    CHECK(outgrown.limit == FullResyncOutgrown::Limit::backlog);
     CHECK(outgrown.bytes_max == 300'000);
     CHECK(scene.master.log.all<LinkDown>().at(0).why.detail.find("(the backlog's size)") !=
           std::string::npos);
@@ -312,7 +310,7 @@ TEST_CASE("which limit a full resync outgrew is told: the backlog's size, or the
     replica.role->follow(scene.network, "master");
     REQUIRE(scene.write_until<FullResyncOutgrown>(1));
     const auto outgrown = scene.master.log.all<FullResyncOutgrown>().at(0);
-    CHECK(outgrown.limit == Limit::soft);
+    CHECK(outgrown.limit == FullResyncOutgrown::Limit::soft);
     CHECK(outgrown.bytes_max == 20'000);
     CHECK(outgrown.bytes_written > 100'000);
     CHECK(outgrown.lasted > 3s);
@@ -390,7 +388,7 @@ TEST_CASE(
   REQUIRE(started[1].refusal);
   const PartialRefusal& why = *started[1].refusal;
   CHECK(why.why == started[1].why);
-  CHECK(why.reason == Reason::no_longer_held);
+  CHECK(why.reason == PartialRefusal::Reason::no_longer_held);
   CHECK(why.asked_id == held.id);
   CHECK(why.asked_next_byte == held.offset.next_byte());
   CHECK(why.id == history.id);
@@ -409,7 +407,7 @@ TEST_CASE(
   REQUIRE(heard[1].refusal);
   CHECK(heard[1].why.find(std::to_string(why.needed_bytes) + " bytes of history that were needed") !=
         std::string::npos);
-  CHECK(heard[1].refusal->reason == Reason::no_longer_held);
+  CHECK(heard[1].refusal->reason == PartialRefusal::Reason::no_longer_held);
   CHECK(heard[1].refusal->asked_id == held.id);
   CHECK(heard[1].refusal->asked_next_byte == held.offset.next_byte());
   CHECK(heard[1].refusal->id == history.id);
@@ -455,7 +453,7 @@ TEST_CASE("a partial resync refused for another history says which ids would hav
 
   const auto refused = second.log.all<FullResyncStarted>().at(0).refusal;
   REQUIRE(refused);
-  CHECK(refused->reason == Reason::unknown_id);
+  CHECK(refused->reason == PartialRefusal::Reason::unknown_id);
   CHECK(refused->asked_id == held.id);
   CHECK(refused->asked_next_byte == held.offset.next_byte());
   CHECK(refused->id == second.role->position().id);
@@ -467,7 +465,7 @@ TEST_CASE("a partial resync refused for another history says which ids would hav
 
   const auto heard = replica.log.all<FullResyncStarted>().at(1);
   REQUIRE(heard.refusal);
-  CHECK(heard.refusal->reason == Reason::unknown_id);
+  CHECK(heard.refusal->reason == PartialRefusal::Reason::unknown_id);
   CHECK(heard.refusal->asked_id == held.id);
   CHECK(heard.refusal->asked_next_byte == held.offset.next_byte());
   CHECK(heard.refusal->id == heard.id);
@@ -498,6 +496,6 @@ TEST_CASE("a replica that is ahead of its master's snapshot says by how much") {
   const auto heard = replica.log.all<FullResyncStarted>();
   REQUIRE(heard.size() == 2);
   REQUIRE(heard[1].refusal);
-  CHECK(heard[1].refusal->reason == Reason::not_yet_there);
+  CHECK(heard[1].refusal->reason == PartialRefusal::Reason::not_yet_there);
   CHECK(heard[1].refusal->missing_bytes == 5);
 }

@@ -30,12 +30,13 @@ using replikv::detail::RecentEnds;
 
 constexpr std::uint64_t kibibyte = 1024;
 constexpr std::uint64_t block_max = replikv::detail::Block::capacity_max;
-const ReplicationId some_id = ReplicationId::parse("1000000000000000000000000000000000000001").value();
-const ReplicationId other_id = ReplicationId::parse("2000000000000000000000000000000000000002").value();
+
+const ReplicationId own_id = ReplicationId::parse("1000000000000000000000000000000000000001").value();
+const ReplicationId next_id = ReplicationId::parse("2000000000000000000000000000000000000002").value();
 
 /// A stream that is told the time by hand.
 struct Scene {
-  explicit Scene(const BacklogSize& size) : stream(some_id, size) {}
+  explicit Scene(const BacklogSize& size) : stream(own_id, size) {}
 
   void write(std::uint64_t bytes) { stream.append_verbatim(replikv::as_bytes(std::string(bytes, 'x')), 0); }
   /// Lets time pass, told every so often.
@@ -48,7 +49,7 @@ struct Scene {
   [[nodiscard]] History history() const { return stream.history(); }
   [[nodiscard]] bool serves(std::uint64_t next_byte) const {
     PartialRefusal why;
-    return stream.continue_from(some_id, next_byte, why).has_value();
+    return stream.continue_from(own_id, next_byte, why).has_value();
   }
 
   CommandStream stream;
@@ -143,7 +144,7 @@ TEST_CASE("a history that begins anew, further on or further back, keeps what is
       scene.pass(1s);
       scene.write(10 * kibibyte);
     }
-    scene.stream.restart(other_id, Offset{begin}, 0);
+    scene.stream.restart(next_id, Offset{begin}, 0);
     CHECK(scene.history().backlog_bytes_max == kibibyte);
     for (int i = 0; i < 50; ++i) {
       scene.write(10 * kibibyte);

@@ -301,6 +301,11 @@ class Table {
     return deleted;
   }
 
+  /// No entry in the segment of this hash expires before.
+  [[nodiscard]] std::int64_t next_expiry_near(std::uint64_t hash) const noexcept {
+    return head_of(hash)->next_expiry;
+  }
+
   /// Makes the part's bound as good as its segments'.
   void refresh_next_expiry(std::size_t number) noexcept {
     Part& part = parts_[number];

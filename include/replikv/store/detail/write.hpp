@@ -89,6 +89,8 @@ class KeyWrite {
 
   /// SET, with PXAT or KEEPTTL if the key expires.
   Written put(ViewOf<Value> value, std::int64_t expires_at_ms, OnReplace on_replace) {
+    if (has_passed(table().next_expiry_near(hash_))) [[unlikely]]
+      core_.expire_some(shard(), hash_, now_ms(), waker_);
     table().before_change(hash_);
     const auto place = table().prepare(hash_, key_);
     const bool in_place = place && place.entry->takes(value);
@@ -103,8 +105,6 @@ class KeyWrite {
     }
     core_.note_put(shard(), entry, !place);
     if (!counts_stay) core_.publish(shard());
-    if (has_passed(place.head->next_expiry)) [[unlikely]]
-      core_.expire_some(shard(), hash_, now_ms(), waker_);
     return {token, true};
   }
 
