@@ -3,22 +3,17 @@
 #include <replikv/core/random.hpp>
 #include <replikv/replication/detail/applier.hpp>
 #include <replikv/replication/replica_session.hpp>
-#include <replikv/resp/writer.hpp>
 #include <replikv/store/store.hpp>
 #include <replikv/stream/command_stream.hpp>
 
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
 #include <array>
+#include <bench/race/data.hpp>
 #include <cstddef>
-#include <cstdint>
-#include <cstdio>
-#include <numeric>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace {
 
@@ -59,26 +54,9 @@ class Replica final : public ReplicaSession::Handler {
   ReplicaSession session_;
 };
 
-/// SETs of `keys` keys of 16 bytes, each once, in no order.
-std::string stream_of_sets(std::size_t keys, std::size_t value_bytes) {
-  Random random(7);
-  std::vector<std::size_t> order(keys);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  for (std::size_t i = keys; i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
-  const std::string value(value_bytes, 'v');
-  std::string bytes;
-  resp::append_command(bytes, "SELECT", "0");
-  for (const std::size_t number : order) {
-    std::array<char, 24> key{};
-    std::snprintf(key.data(), key.size(), "key:%012zu", number);
-    resp::append_command(bytes, "SET", std::string_view(key.data(), 16), value);
-  }
-  return bytes;
-}
-
 void replication_apply_sets(benchmark::State& state) {
   const auto keys = static_cast<std::size_t>(state.range(0));
-  const std::string stream = stream_of_sets(keys, static_cast<std::size_t>(state.range(1)));
+  const std::string stream = race::stream_of_sets(keys, static_cast<std::size_t>(state.range(1)));
   Strings store;
   Replica replica(detail::database_of(store));
   constexpr std::size_t piece = std::size_t{256} << 10;

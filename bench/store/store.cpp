@@ -1,10 +1,11 @@
 // The store alone, one thread: what reading and writing cost with and without a stream behind it.
-#include <replikv/core/random.hpp>
 #include <replikv/replication/master.hpp>
 #include <replikv/store/store.hpp>
 
 #include <benchmark/benchmark.h>
 
+#include <bench/race/data.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -15,19 +16,11 @@ namespace {
 
 using Strings = replikv::Store<std::string, std::string>;
 
-std::string key_of(std::uint64_t number) {
-  std::string key = "key:000000000000";
-  for (std::size_t at = key.size(); number > 0; number /= 10)
-    key[--at] = static_cast<char>('0' + number % 10);
-  return key;
-}
-
 /// Keys in random order, made before the clock runs.
 std::vector<std::string> shuffled_keys(std::int64_t count) {
   std::vector<std::string> keys;
-  for (std::int64_t i = 0; i < count; ++i) keys.push_back(key_of(static_cast<std::uint64_t>(i)));
-  replikv::Random random(7);
-  for (std::size_t i = keys.size(); i > 1; --i) std::swap(keys[i - 1], keys[random.below(i)]);
+  for (const auto number : race::shuffled(static_cast<std::size_t>(count)))
+    keys.push_back(race::key_of(number));
   return keys;
 }
 

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <tests/replication/cluster.hpp>
 #include <tests/replication/raw_peer.hpp>
+#include <tests/replication/refusal.hpp>
 #include <vector>
 
 namespace {
@@ -36,18 +37,6 @@ class Lines {
  private:
   std::vector<std::string> lines_;
 };
-
-/// Why these options are refused; empty: they are not.
-std::string refusal(const ReplicationOptions& options) {
-  Strings store;
-  try {
-    ReplicationMaster{store, options};
-  } catch (const Error& error) {
-    CHECK(error.code() == Errc::bad_option);
-    return error.what();
-  }
-  return {};
-}
 
 /// A master and a replica that is cut off, while the master writes, and comes back.
 struct Absence {

@@ -51,6 +51,14 @@ struct LiedTo {
     REQUIRE(replica.is_up());
   }
 
+  // Says the same each second until the replica has enough of it, or for 700 seconds.
+  void trickle(std::string_view text) {
+    for (int second = 0; second < 700 && replica.log.count<LinkDown>() == 0; ++second) {
+      liar->send(text);
+      network.run_for(1s);
+    }
+  }
+
   std::error_code why_down() {
     const bool is_down = network.run_until([this] { return replica.log.count<LinkDown>() > 0; }, 3h);
     return is_down ? replica.log.all<LinkDown>()[0].why.code : std::error_code{};
@@ -130,10 +138,7 @@ TEST_CASE("a snapshot that stops, or trickles for ever, is given up in bounded t
                     "name"
                     "\x7f\xff",
                     8));
-    for (int second = 0; second < 700 && scene.replica.log.count<LinkDown>() == 0; ++second) {
-      scene.liar->send("x");
-      scene.network.run_for(1s);
-    }
+    scene.trickle("x");
     CHECK(scene.why_down() == Errc::link_timeout);
   }
   CHECK(scene.keeps_its_data());
@@ -142,10 +147,7 @@ TEST_CASE("a snapshot that stops, or trickles for ever, is given up in bounded t
 TEST_CASE("a master that only sends newlines is given up in bounded time") {
   LiedTo scene{{.full_resync_max = std::chrono::minutes(10)}};
   scene.shake_hands();
-  for (int second = 0; second < 700 && scene.replica.log.count<LinkDown>() == 0; ++second) {
-    scene.liar->send("\n");
-    scene.network.run_for(1s);
-  }
+  scene.trickle("\n");
   CHECK(scene.why_down() == Errc::link_timeout);
   CHECK(scene.keeps_its_data());
 }

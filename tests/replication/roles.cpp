@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <tests/replication/cluster.hpp>
+#include <tests/replication/refusal.hpp>
 
 using namespace cluster;
 
@@ -483,16 +484,6 @@ TEST_CASE("objects may be destroyed in any order") {
 }
 
 TEST_CASE("options that would make links end or loop for ever are refused with a reason") {
-  Strings store;
-  const auto refusal = [&store](const ReplicationOptions& options) -> std::string {
-    try {
-      ReplicationMaster{store, options};
-    } catch (const Error& error) {
-      CHECK(error.code() == Errc::bad_option);
-      return error.what();
-    }
-    return {};
-  };
   CHECK(refusal({}) == "");
   CHECK(refusal({.ping_period = 0ms}).find("ping_period") != std::string::npos);
   CHECK(refusal({.ack_period = -1ms}).find("ack_period") != std::string::npos);

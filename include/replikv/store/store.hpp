@@ -30,6 +30,7 @@
 #include <optional>
 #include <ranges>
 #include <shared_mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -552,14 +553,12 @@ class Store {
       shards.set(Core::Table::part_of(hashes[count]));
     }
     bool any_expired = false;
-    const bool is_tracked = core_.limit().tracking() != detail::Tracking::none;
     const std::size_t start = values.size();
     values.resize(start + count);
     {
       const detail::ShardLocks<Core, true> locks(core_, shards);
       const auto& table = core_.table();
-      for (std::size_t i = 0; i < count; ++i) table.prefetch_bucket(hashes[i]);
-      for (std::size_t i = 0; i < count; ++i) table.prefetch_entry(hashes[i]);
+      table.fetch(std::span(hashes).first(count));
       Iterator next = first;
       for (std::size_t i = 0; i < count; ++i, ++next) {
         const Entry* const entry = table.find(hashes[i], *next);
@@ -567,7 +566,7 @@ class Store {
         if (core_.is_expired(*entry)) {
           any_expired = true;
         } else {
-          if (is_tracked) core_.note_use(*entry, Core::Table::part_of(hashes[i]));
+          core_.note_use(*entry, Core::Table::part_of(hashes[i]));
           values[start + i].emplace(entry->value());
         }
       }

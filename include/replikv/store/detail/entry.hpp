@@ -140,7 +140,7 @@ class Entry<std::string, std::string> : public EntryHeader {
 
   [[nodiscard]] static Entry* create(std::string_view key, std::string_view value,
                                      std::int64_t expires_at_ms) {
-    void* const memory = ::operator new(allocation_bytes(key.size(), value.size()));
+    void* const memory = ::operator new(memory_bytes_of(key, value) - allocator_word);
     auto* const entry = ::new (memory) Entry(key, value, expires_at_ms);
     copy(entry->bytes(), key);
     copy(entry->bytes() + key.size(), value);
@@ -159,7 +159,7 @@ class Entry<std::string, std::string> : public EntryHeader {
 
   /// True when the value fits the memory, and would not be given less of it.
   [[nodiscard]] bool takes(std::string_view value) const noexcept {
-    return allocation_bytes(key_bytes_, value.size()) == allocation_bytes(key_bytes_, value_bytes_);
+    return chunk_bytes(key_bytes_, value.size()) == memory_bytes();
   }
   void overwrite(std::string_view value) noexcept {
     copy(bytes() + key_bytes_, value);
@@ -168,11 +168,9 @@ class Entry<std::string, std::string> : public EntryHeader {
 
   [[nodiscard]] static constexpr std::size_t memory_bytes_of(std::string_view key,
                                                              std::string_view value) noexcept {
-    return allocated_bytes(allocation_bytes(key.size(), value.size()));
+    return chunk_bytes(key.size(), value.size());
   }
-  [[nodiscard]] std::size_t memory_bytes() const noexcept {
-    return allocated_bytes(allocation_bytes(key_bytes_, value_bytes_));
-  }
+  [[nodiscard]] std::size_t memory_bytes() const noexcept { return chunk_bytes(key_bytes_, value_bytes_); }
 
  private:
   Entry(std::string_view key, std::string_view value, std::int64_t expires_at) noexcept
@@ -188,10 +186,10 @@ class Entry<std::string, std::string> : public EntryHeader {
     if (!from.empty()) std::memcpy(to, from.data(), from.size());
   }
 
-  // Allocators hand out multiples of 16 less a word of their own: asking for all of it costs nothing, and
-  // a value that changes by a few bytes stays where it is.
-  [[nodiscard]] static constexpr std::size_t allocation_bytes(std::size_t key, std::size_t value) noexcept {
-    return ((sizeof(Entry) + key + value + 8 + 15) & ~std::size_t{15}) - 8;
+  // Allocators hand out chunks of a multiple of 16, less a word of their own: asking for all of one costs
+  // nothing, and a value that changes by a few bytes stays where it is.
+  [[nodiscard]] static constexpr std::size_t chunk_bytes(std::size_t key, std::size_t value) noexcept {
+    return allocated_bytes(sizeof(Entry) + key + value);
   }
 
   std::uint32_t key_bytes_;

@@ -15,9 +15,11 @@
 
 namespace replikv::inline v0_1::detail {
 
+inline constexpr std::size_t allocator_word = 8;
+
 /// What an allocation takes: glibc's malloc adds a word and rounds up to 16, to 32 at least.
 [[nodiscard]] constexpr std::size_t allocated_bytes(std::size_t bytes) noexcept {
-  return std::max<std::size_t>(32, (bytes + 8 + 15) & ~std::size_t{15});
+  return std::max<std::size_t>(32, (bytes + allocator_word + 15) & ~std::size_t{15});
 }
 
 /// True for types whose Codec tells what they own.

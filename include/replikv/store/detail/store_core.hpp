@@ -140,10 +140,9 @@ class StoreCore final : public Database {
       for (const std::string_view bytes : some) {
         const FromText<Key> key(bytes);
         if (!key) continue;
-        hashes[count] = Table::hash(key.view());
-        table_->prefetch_bucket(hashes[count++]);
+        hashes[count++] = Table::hash(key.view());
       }
-      for (std::size_t i = 0; i < count; ++i) table_->prefetch_entry(hashes[i]);
+      table_->fetch(std::span(hashes).first(count));
     }
   }
 
@@ -380,8 +379,8 @@ class StoreCore final : public Database {
   }
 
   /// Deletes what has expired beside a key that is written, at every eighth write of a shard, so that keys
-  /// nobody reads do not pile up. Comes after a write to a segment where something may be due, and counts
-  /// those. Precondition: the shard is locked.
+  /// nobody reads do not pile up. Comes before a write to a segment where something may be due, and counts
+  /// those; so that the write's effect is the last. Precondition: the shard is locked.
   [[gnu::noinline]] void expire_some(std::size_t shard, std::uint64_t hash, std::int64_t now,
                                      Waker& waker) const noexcept {
     Shard& counts = shards_[shard];

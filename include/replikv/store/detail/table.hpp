@@ -115,15 +115,13 @@ class Table {
     return place;
   }
 
-  /// Asks for the cache line a look-up will read first.
-  void prefetch_bucket(std::uint64_t hash) const noexcept {
-    prefetch(&head_of(hash)->buckets[Segment::home(hash)]);
-  }
-  /// Once that has come: asks for the entries a look-up will compare.
-  void prefetch_entry(std::uint64_t hash) const noexcept {
-    for (const Slot slot : head_of(hash)->buckets[Segment::home(hash)].slots) {
-      if (is_entry(slot) && slot >> address_bits == Segment::tag(hash)) {
-        prefetch(entry_of<Entry>(slot));
+  /// Has what look-ups of these hashes will read brought near: all their buckets, then, when those have come,
+  /// the entries.
+  void fetch(std::span<const std::uint64_t> hashes) const noexcept {
+    for (const std::uint64_t hash : hashes) prefetch(&head_of(hash)->buckets[Segment::home(hash)]);
+    for (const std::uint64_t hash : hashes) {
+      for (const Slot slot : head_of(hash)->buckets[Segment::home(hash)].slots) {
+        if (is_entry(slot) && slot >> address_bits == Segment::tag(hash)) prefetch(entry_of<Entry>(slot));
       }
     }
   }
