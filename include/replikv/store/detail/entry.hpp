@@ -182,7 +182,8 @@ class Entry<std::string, std::string> : public AccessBits {
 
   /// True when the value fits the memory, and would not need less of it, and the entry takes the expiry.
   [[nodiscard]] bool takes(std::string_view value, std::int64_t expires_at_ms) const noexcept {
-    return takes_expiry(expires_at_ms) &&
+    if (!takes_expiry(expires_at_ms)) return false;
+    return value.size() == value_bytes_ ||
            chunk_bytes(has_field(), key_bytes(), value.size()) == memory_bytes();
   }
   void overwrite(std::string_view value) noexcept {

@@ -194,6 +194,7 @@ class Table {
       return;
     }
     const std::int64_t before = place.entry->expires_at_ms();
+    if (before == expires_at_ms) return;
     place.entry->set_expires_at_ms(expires_at_ms);
     note_expiry(parts_[part_of(hash)], *place.head, before, expires_at_ms);
   }
