@@ -481,6 +481,7 @@ TEST_CASE("no exception gets out") {
   world.given({"SET k v"});
   world.zero.accepts = [](std::string_view) -> bool { throw std::bad_alloc(); };
   CHECK(world.run("SET k w") == Verdict{Outcome::put_off, Reason::out_of_memory});
+  CHECK(world.run("PEXPIREAT k 5") == Verdict{Outcome::put_off, Reason::out_of_memory});
   CHECK(world.run("MSET k w l w") == diverged(Reason::out_of_memory));
   world.zero.accepts = [](std::string_view) -> bool { throw std::runtime_error("a careless Codec"); };
   CHECK(world.run("APPEND k w") == diverged(Reason::refused));

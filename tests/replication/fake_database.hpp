@@ -98,6 +98,7 @@ class FakeDatabase final : public Database {
     return change(locks, [&] {
       const auto found = keys.find(key);
       if (found == keys.end()) return false;
+      if (accepts) static_cast<void>(accepts(found->second.value));  // it may throw
       found->second.expires_at = expires_at;
       return true;
     });

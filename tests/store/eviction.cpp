@@ -260,6 +260,32 @@ TEST_CASE("Eviction: without it, what makes the store grow is refused and everyt
   CHECK(store.memory_refusals() == 7);
 }
 
+TEST_CASE("Eviction: at the limit a key may be given an expiry, although that takes memory") {
+  Strings store({.max_memory = 200'000});
+  const std::string value(100, 'v');
+  std::error_code error;
+  for (std::uint64_t i = 0; !error; ++i) store.set(key_at(i), value, error);
+  const std::size_t full = store.memory_bytes();
+  for (std::uint64_t i = 10; i < 30; ++i) CHECK(store.expire(key_at(i), 1h).changed);
+  CHECK(store
+            .transaction([](auto& all) {
+              for (std::uint64_t i = 30; i < 40; ++i) CHECK(all.expire(key_at(i), 1h));
+            })
+            .changed);
+  CHECK(store.memory_bytes() == full + 30 * 16);
+  CHECK(store.memory_bytes() > 200'000);
+  CHECK(store.memory_refusals() == 1);
+
+  CHECK_THROWS_AS(store.set(key_at(40), value, 1h), replikv::Error);
+  CHECK_THROWS_AS(store.transaction([&](auto& all) { all.set(key_at(40), value, 1h); }), replikv::Error);
+  CHECK(store.ttl(key_at(40)) == replikv::TimeToLive{true, std::nullopt});
+  CHECK(store.set(key_at(40), std::string(90, 'w'), 1h).changed);  // with the expiry as large as before
+  CHECK(store.set(key_at(10), value, 2h).changed);
+  CHECK(store.compare_and_set(key_at(10), value, std::string(100, 'w')).changed);
+  CHECK(store.update(key_at(11), [](auto& held) { held->back() = 'w'; }).changed);
+  CHECK(store.memory_bytes() == full + 30 * 16);
+}
+
 TEST_CASE("Eviction: a store beyond its limit takes no update, increment or transaction that makes it grow") {
   Strings store;
   for (std::uint64_t i = 0; i < 1000; ++i) store.set(key_at(i), std::string(100, 'v'));
@@ -375,7 +401,7 @@ TEST_CASE_TEMPLATE("Eviction: a limit far below what the store was gives back se
                    replikv::DefaultPolicy, SmallPolicy) {
   replikv::Store<std::string, std::string, Policy> store;
   const std::size_t empty = store.memory_bytes();
-  for (std::uint64_t i = 0; i < 100'000; ++i) store.set(key_at(i), "v");
+  for (std::uint64_t i = 0; i < 100'000; ++i) store.set(key_at(i), std::string(16, 'v'));
   const std::size_t full = store.memory_bytes() - empty;
   store.limit_memory(empty + full / 20, Eviction::allkeys_random);
   std::uint64_t cursor = 0;

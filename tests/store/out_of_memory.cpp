@@ -77,6 +77,21 @@ TEST_CASE("Out of memory: every write is done wholly or not at all") {
   CHECK(failures > 300);
 }
 
+TEST_CASE("Out of memory: a key without an expiry keeps having none, in the store and in the stream") {
+  TinyStore store;
+  Role role(store);
+  Database& database = database_of(store);
+  for (const auto* name : {"one", "two", "three"}) store.set(name, std::string(50, 'v'));
+  const auto failures = [&](auto&& operation) { return fail_each_allocation(store, role, operation); };
+  CHECK(failures([&] { store.expire("one", 1h); }) > 0);
+  CHECK(failures([&] { store.expire("one", 2h); }) == 0);  // where it has one, there is room for another
+  CHECK(failures([&] { store.persist("one"); }) == 0);
+  CHECK(failures([&] { store.expire("one", 1h); }) == 0);
+  CHECK(failures([&] { database.set_expiry("two", at_ms(5'000'000'000'000), Locks::take); }) == 1);
+  CHECK(failures([&] { store.transaction([](auto& all) { all.expire("three", 1h); }); }) > 0);
+  CHECK(database.expiring() == 3);
+}
+
 TEST_CASE("Out of memory: a write that cannot hand over what a snapshot needs does not happen") {
   TinyStore store;
   Role role(store);

@@ -202,21 +202,23 @@ class Transaction {
   /// Adds what is left to do for a key; false when nobody will see it.
   bool add(const Change& change, detail::EffectList<Key, Value>& effects,
            std::vector<detail::PendingChange<Core>>& pending) const {
+    using Kind = typename detail::PendingChange<Core>::Kind;
     const std::uint64_t hash = Core::Table::hash(change.key);
     if (!change.present) {
       if (change.before == nullptr || (!change.was_live && !core_.owns_expiry())) return false;
-      pending.push_back({hash, change.key, nullptr, true});
+      pending.push_back({Kind::erase, hash, change.key, nullptr});
       effects.erase(change.key);
       return change.was_live;
     }
     if (change.value) {
       typename Core::Owned fresh(Entry::create(change.key, *change.value, change.expires_at_ms));
-      pending.push_back({hash, change.key, std::move(fresh)});
+      pending.push_back({Kind::put, hash, change.key, std::move(fresh)});
       effects.set(change.key, *change.value, change.expires_at_ms);
       return true;
     }
     if (change.expires_at_ms == change.before->expires_at_ms()) return false;
-    pending.push_back({hash, change.key, nullptr, false, change.expires_at_ms});
+    auto prepared = Core::Table::prepare_expiry(*change.before, change.expires_at_ms);
+    pending.push_back({Kind::set_expiry, hash, change.key, std::move(prepared), change.expires_at_ms});
     effects.set_expiry(change.key, change.expires_at_ms);
     return true;
   }

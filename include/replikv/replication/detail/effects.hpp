@@ -28,7 +28,8 @@ namespace replikv::inline v0_1::detail {
 /// database here can hold is absent here, never out of date.
 ///
 /// Errors         in the result; never throws, whatever the bytes. A command that diverged changed nothing,
-///                unless a Codec threw in the middle of it, or memory ran out, which only SET survives
+///                unless a Codec threw in the middle of it, or memory ran out, which only SET and PEXPIREAT
+///                survive
 /// Thread safety  one caller at a time; others may read the databases, and see several keys changed by one
 ///                command change together. A writable replica's own write to a key that a command changes
 ///                from its old value (APPEND, INCR) at the same moment may be lost
@@ -80,7 +81,8 @@ class Effects {
     try {
       return is_set ? set(call) : look_up(call);
     } catch (const std::bad_alloc&) {
-      const auto outcome = is_set ? Outcome::put_off : Outcome::diverged;
+      const bool may_come_again = is_set || commands::is_word(command[0], "PEXPIREAT");
+      const auto outcome = may_come_again ? Outcome::put_off : Outcome::diverged;
       return {outcome, commands::Reason::out_of_memory};
     } catch (...) {  // a Codec that throws instead of refusing
       return commands::diverged(commands::Reason::refused);

@@ -188,7 +188,8 @@ class StoreCore final : public Database {
 
   bool set_expiry(std::string_view key_bytes, WallTime expires_at, Locks locks) override {
     return change_existing(key_bytes, locks, [&](const Place& place, std::uint64_t hash) {
-      table_->set_expiry(place, hash, to_expiry_ms(expires_at));
+      const std::int64_t expiry = to_expiry_ms(expires_at);
+      table_->set_expiry(place, hash, expiry, Table::prepare_expiry(*place.entry, expiry));
     });
   }
 
@@ -432,7 +433,7 @@ class StoreCore final : public Database {
     table_->before_change(hash);
     const Place place = table_->prepare(hash, key.view());
     const std::int64_t expiry = expires_at.value_or(place ? place.entry->expires_at_ms() : never_ms);
-    if (place && place.entry->takes(value.view())) {
+    if (place && place.entry->takes(value.view(), expiry)) {
       table_->overwrite(place, hash, value.view(), expiry);
       note_put(shard, *place.entry, false);
     } else {

@@ -127,7 +127,7 @@ class Table {
   }
 
   // --- Changing ----------------------------------------------------------------------------------
-  // First what may fail, `before_change` and `prepare`; then one that cannot.
+  // First what may fail, `before_change` and what prepares; then one that cannot.
 
   /// Hands what a snapshot under way still needs over to it. Comes before every change.
   void before_change(std::uint64_t hash) {
@@ -167,7 +167,7 @@ class Table {
     return replaced;
   }
 
-  /// Replaces the value where it is. Precondition: `place.entry->takes(value)`.
+  /// Replaces the value where it is. Precondition: `place.entry->takes(value, expires_at_ms)`.
   void overwrite(const Place& place, std::uint64_t hash, ValueView value,
                  std::int64_t expires_at_ms) noexcept {
     if constexpr (Entry::keeps_memory) {
@@ -178,11 +178,23 @@ class Table {
       place.entry->overwrite(value);
       part.bytes += place.entry->memory_bytes();
     }
-    set_expiry(place, hash, expires_at_ms);
+    set_expiry(place, hash, expires_at_ms, nullptr);
   }
 
-  void set_expiry(const Place& place, std::uint64_t hash, std::int64_t expires_at_ms) noexcept {
+  /// What `set_expiry` needs: an entry to put into the place of one that cannot take the expiry, else null.
+  [[nodiscard]] static Owned prepare_expiry(const Entry& entry, std::int64_t expires_at_ms) {
+    if (entry.takes_expiry(expires_at_ms)) return nullptr;
+    return Owned(Entry::create(entry.key(), entry.value(), expires_at_ms));
+  }
+
+  void set_expiry(const Place& place, std::uint64_t hash, std::int64_t expires_at_ms,
+                  Owned prepared) noexcept {
+    if (prepared) {
+      put(place, hash, std::move(prepared));
+      return;
+    }
     const std::int64_t before = place.entry->expires_at_ms();
+    if (before == expires_at_ms) return;
     place.entry->set_expires_at_ms(expires_at_ms);
     note_expiry(parts_[part_of(hash)], *place.head, before, expires_at_ms);
   }

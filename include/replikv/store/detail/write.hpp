@@ -46,12 +46,12 @@ class KeyWrite {
         has_room_(kind == Kind::other || !core.limit().is_set() || make_room(0)),
         lock_(core.mutex(shard())) {}
 
-  /// One that will put this value, or nothing.
-  KeyWrite(const Core& core, ViewOf<Key> key, ViewOf<Value> value)
+  /// One that will put this value, or nothing. `expires_at_ms`: `never_ms`, or any if the key may expire.
+  KeyWrite(const Core& core, ViewOf<Key> key, ViewOf<Value> value, std::int64_t expires_at_ms)
       : core_(core),
         key_(key),
         hash_(Core::Table::hash(key)),
-        has_room_(!core.limit().is_set() || make_room(Entry::memory_bytes_of(key, value))),
+        has_room_(!core.limit().is_set() || make_room(Entry::memory_bytes_of(key, value, expires_at_ms))),
         lock_(core.mutex(shard())) {}
 
   [[nodiscard]] std::error_code refusal() const noexcept { return core_.refusal(); }
@@ -75,14 +75,14 @@ class KeyWrite {
     return entry != nullptr && !is_expired(*entry) ? entry : nullptr;
   }
 
-  /// `Errc::out_of_memory` when the store is full and the value would make it grow. Comes before `put`.
-  [[nodiscard]] std::error_code memory_refusal(ViewOf<Value> value) const {
+  /// `Errc::out_of_memory` when the store is full and `put` would make it grow. Comes before that.
+  [[nodiscard]] std::error_code memory_refusal(ViewOf<Value> value, std::int64_t expires_at_ms) const {
     if (has_room_) [[likely]]
       return {};
     if (!core_.may_evict()) return {};
     const Entry* const entry = table().find(hash_, key_);
     const std::size_t before = entry != nullptr ? entry->memory_bytes() : 0;
-    if (Entry::memory_bytes_of(key_, value) <= before) return {};
+    if (Entry::memory_bytes_of(key_, value, expires_at_ms) <= before) return {};
     core_.limit().count_refused();
     return Errc::out_of_memory;
   }
@@ -93,7 +93,7 @@ class KeyWrite {
       core_.expire_some(shard(), hash_, now_ms(), waker_);
     table().before_change(hash_);
     const auto place = table().prepare(hash_, key_);
-    const bool in_place = place && place.entry->takes(value);
+    const bool in_place = place && place.entry->takes(value, expires_at_ms);
     typename Core::Owned fresh(in_place ? nullptr : Entry::create(key_, value, expires_at_ms));
     const Entry& entry = in_place ? *place.entry : *fresh;
     const Token token = core_.is_streamed() ? append_set(value, expires_at_ms, on_replace) : Token{};
@@ -121,15 +121,16 @@ class KeyWrite {
     return {token, !expired};
   }
 
-  /// PEXPIREAT or, for `never_ms`, PERSIST. Precondition: `live()`.
+  /// PEXPIREAT or, for `never_ms`, PERSIST. Never refused for memory. Precondition: `live()`.
   Written set_expiry(std::int64_t expires_at_ms) {
     const auto place = table().locate(hash_, key_);
     if (place.entry->expires_at_ms() == expires_at_ms) return {core_.position(), false};
     table().before_change(hash_);
+    auto prepared = Core::Table::prepare_expiry(*place.entry, expires_at_ms);
     const Token token = expires_at_ms == never_ms
                             ? append({"PERSIST", key_text_(key_)})
                             : append({"PEXPIREAT", key_text_(key_), resp::IntegerText(expires_at_ms).view()});
-    table().set_expiry(place, hash_, expires_at_ms);
+    table().set_expiry(place, hash_, expires_at_ms, std::move(prepared));
     core_.publish(shard());
     return {token, true};
   }
@@ -234,11 +235,13 @@ class EffectList {
 /// One of several changes that happen together. The key's bytes live until all have happened.
 template <class Core>
 struct PendingChange {
+  enum class Kind : std::uint8_t { put, erase, set_expiry };
+
+  Kind kind;
   std::uint64_t hash;
   typename Core::KeyView key;
-  typename Core::Owned fresh;      // the key's new entry, or null:
-  bool erase = false;              // then the key goes, or
-  std::int64_t expires_at_ms = 0;  // its expiry changes
+  typename Core::Owned fresh;      // to put; for an expiry, what `prepare_expiry` made
+  std::int64_t expires_at_ms = 0;  // to set
   bool inserted = false;
 };
 
@@ -250,7 +253,7 @@ template <class Core>
   std::size_t before = 0;
   std::size_t after = 0;
   for (const auto& change : changes) {
-    if (!change.fresh && !change.erase) continue;
+    if (change.kind == PendingChange<Core>::Kind::set_expiry) continue;  // never refused
     const auto* const entry = core.table().find(change.hash, change.key);
     if (entry != nullptr) before += entry->memory_bytes();
     if (change.fresh) after += change.fresh->memory_bytes();
@@ -265,12 +268,13 @@ template <class Core>
 template <class Core>
 Token commit(const Core& core, std::span<PendingChange<Core>> changes,
              std::span<const resp::Arguments> effects, Waker& waker) {
+  using Kind = typename PendingChange<Core>::Kind;
   auto& table = core.table();
   Token token;
   try {
     for (auto& change : changes) {
       table.before_change(change.hash);
-      if (!change.fresh) continue;
+      if (change.kind != Kind::put) continue;
       const auto place = table.prepare(change.hash, change.key);
       if (place) continue;
       const auto& entry = *change.fresh;
@@ -288,14 +292,14 @@ Token commit(const Core& core, std::span<PendingChange<Core>> changes,
   for (auto& change : changes) {
     if (!change.inserted) {
       const auto place = table.locate(change.hash, change.key);
-      if (change.fresh) {
+      if (change.kind == Kind::put) {
         const auto& entry = *change.fresh;
         change.fresh = table.put(place, change.hash, std::move(change.fresh));
         core.note_put(Core::Table::part_of(change.hash), entry, false);
-      } else if (change.erase) {
+      } else if (change.kind == Kind::erase) {
         table.erase(place, change.hash);
       } else {
-        table.set_expiry(place, change.hash, change.expires_at_ms);
+        table.set_expiry(place, change.hash, change.expires_at_ms, std::move(change.fresh));
       }
     }
     core.publish(Core::Table::part_of(change.hash));
