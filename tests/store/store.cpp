@@ -120,7 +120,8 @@ TEST_CASE_FIXTURE(Fixture, "Store: get_many into a vector uses the memory of its
   CHECK(values == std::vector<std::optional<std::string>>{second, std::nullopt, first});
   CHECK(values[0]->data() == memory);
   store.get_many({"none", "a", "none", "b", "none"}, values);
-  CHECK(values == std::vector<std::optional<std::string>>{std::nullopt, first, std::nullopt, second, std::nullopt});
+  CHECK(values ==
+        std::vector<std::optional<std::string>>{std::nullopt, first, std::nullopt, second, std::nullopt});
   store.get_many(std::vector<std::string>{}, values);
   CHECK(values.empty());
 }
@@ -155,6 +156,26 @@ TEST_CASE_FIXTURE(Fixture, "Store: when the function of a visit_many throws, the
   const auto fail = [](std::size_t, std::string_view) { throw std::runtime_error("no"); };
   CHECK_THROWS_AS(store.visit_many({"a", "b"}, fail), std::runtime_error);
   CHECK(store.set_many({{"a", "3"}, {"b", "4"}}));
+}
+
+/// More shards than a word has bits.
+struct ManyShards : replikv::DefaultPolicy {
+  static constexpr unsigned shard_bits = 7;
+};
+
+TEST_CASE("Store: however many shards there are, many keys are written and read with one call") {
+  replikv::Store<std::string, std::string, ManyShards> store;
+  std::vector<std::pair<std::string, std::string>> pairs;
+  std::vector<std::string> keys;
+  for (int i = 0; i < 500; ++i) {
+    keys.push_back(std::to_string(i));
+    pairs.emplace_back(keys.back(), keys.back() + "!");
+  }
+  store.set_many(pairs);
+  const auto values = store.get_many(keys);
+  for (std::size_t i = 0; i < keys.size(); ++i) CHECK(values[i] == pairs[i].second);
+  CHECK(store.set_many(pairs));  // no lock is held
+  CHECK(store.clear());
 }
 
 TEST_CASE("Store: values of other types are read one by one and many at a time") {

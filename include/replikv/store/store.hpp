@@ -499,7 +499,7 @@ class Store {
 
   friend Core& detail::database_of<Key, Value, Policy>(Store&) noexcept;
 
-  static constexpr std::size_t batch_keys = 32;
+  static constexpr std::size_t batch_keys = 64;
 
   template <class F>
   static auto thrown(F&& f) {

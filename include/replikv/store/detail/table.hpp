@@ -116,12 +116,16 @@ class Table {
   }
 
   /// Has what look-ups of these hashes will read brought near: all their buckets, then, when those have come,
-  /// the entries.
+  /// two lines of each entry.
   void fetch(std::span<const std::uint64_t> hashes) const noexcept {
     for (const std::uint64_t hash : hashes) prefetch(&head_of(hash)->buckets[Segment::home(hash)]);
     for (const std::uint64_t hash : hashes) {
-      for (const Slot slot : head_of(hash)->buckets[Segment::home(hash)].slots) {
-        if (is_entry(slot) && slot >> address_bits == Segment::tag(hash)) prefetch(entry_of<Entry>(slot));
+      const Bucket& bucket = head_of(hash)->buckets[Segment::home(hash)];
+      for (Candidates some(bucket, Segment::tag(hash)); some;) {
+        const Slot slot = bucket.slots[some.take()];
+        if (!is_entry(slot)) continue;
+        prefetch(entry_of<Entry>(slot));
+        prefetch(entry_of<std::byte>(slot) + cache_line_bytes);
       }
     }
   }
@@ -399,16 +403,17 @@ class Table {
     const Slot tag = Segment::tag(hash);
     for (Segment* segment = head; segment != nullptr; segment = segment->overflow) {
       for (std::size_t i = 0; i < Policy::segment_buckets; ++i) {
+        Bucket& bucket = segment->buckets[(Segment::home(hash) + i) & (Policy::segment_buckets - 1)];
+        for (Candidates some(bucket, tag); some;) {
+          Slot& slot = bucket.slots[some.take()];
+          Entry* const entry = entry_of<Entry>(slot);
+          if (is_entry(slot) && entry->key() == key) return {head, segment, &slot, entry};
+        }
         bool has_empty = false;
-        for (Slot& slot : segment->buckets[(Segment::home(hash) + i) & (Policy::segment_buckets - 1)].slots) {
-          if (is_entry(slot)) {
-            if (slot >> address_bits != tag) continue;
-            Entry* const entry = entry_of<Entry>(slot);
-            if (entry->key() == key) return {head, segment, &slot, entry};
-          } else {
-            has_empty = has_empty || slot == empty_slot;
-            if (free.slot == nullptr) free = {head, segment, &slot, nullptr};
-          }
+        for (Slot& slot : bucket.slots) {
+          if (is_entry(slot)) continue;
+          has_empty = has_empty || slot == empty_slot;
+          if (free.slot == nullptr) free = {head, segment, &slot, nullptr};
         }
         if (has_empty) return free;
       }
