@@ -107,7 +107,13 @@ class Table {
   // --- Looking up --------------------------------------------------------------------------------
 
   [[nodiscard]] Entry* find(std::uint64_t hash, KeyView key) const noexcept {
-    return probe(head_of(hash), hash, key).entry;
+    Segment* const head = head_of(hash);
+    const Bucket& home = head->buckets[Segment::home(hash)];  // where nearly all are
+    for (Candidates some(home, Segment::tag(hash)); some;) {
+      const Slot slot = home.slots[some.take()];
+      if (is_entry(slot) && entry_of<Entry>(slot)->key() == key) return entry_of<Entry>(slot);
+    }
+    return probe(head, hash, key).entry;
   }
   [[nodiscard]] Place locate(std::uint64_t hash, KeyView key) const noexcept {
     Place place = probe(head_of(hash), hash, key);
@@ -403,17 +409,16 @@ class Table {
     const Slot tag = Segment::tag(hash);
     for (Segment* segment = head; segment != nullptr; segment = segment->overflow) {
       for (std::size_t i = 0; i < Policy::segment_buckets; ++i) {
-        Bucket& bucket = segment->buckets[(Segment::home(hash) + i) & (Policy::segment_buckets - 1)];
-        for (Candidates some(bucket, tag); some;) {
-          Slot& slot = bucket.slots[some.take()];
-          Entry* const entry = entry_of<Entry>(slot);
-          if (is_entry(slot) && entry->key() == key) return {head, segment, &slot, entry};
-        }
         bool has_empty = false;
-        for (Slot& slot : bucket.slots) {
-          if (is_entry(slot)) continue;
-          has_empty = has_empty || slot == empty_slot;
-          if (free.slot == nullptr) free = {head, segment, &slot, nullptr};
+        for (Slot& slot : segment->buckets[(Segment::home(hash) + i) & (Policy::segment_buckets - 1)].slots) {
+          if (is_entry(slot)) {
+            if (slot >> address_bits != tag) continue;
+            Entry* const entry = entry_of<Entry>(slot);
+            if (entry->key() == key) return {head, segment, &slot, entry};
+          } else {
+            has_empty = has_empty || slot == empty_slot;
+            if (free.slot == nullptr) free = {head, segment, &slot, nullptr};
+          }
         }
         if (has_empty) return free;
       }
