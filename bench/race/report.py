@@ -393,7 +393,7 @@ PLOTS = [
          {"threads": "1", "replicas": "[01]"}),
     Plot("read-keys", "get: cost against keys, one thread, no writes", "read", "ns", "keys",
          {"operation": "get", "threads": "1", "writes": "0*"}),
-    Plot("read-keys-ours", "get, visit, get_many: cost against keys, one thread, no writes", "read", "ns", "keys",
+    Plot("read-keys-ours", "get, visit and both of many: cost against keys, one thread, no writes", "read", "ns", "keys",
          {"threads": "1", "writes": "0*"}, OUR_SIDE),
     Plot("read-writes", "get: cost against writes beside it, two threads, 1 M keys", "read", "ns", "writes",
          {"operation": "get", "threads": "2", "keys": "1000000"}),

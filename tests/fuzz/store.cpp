@@ -312,6 +312,9 @@ class Game {
   void look(const std::string& key) {
     const auto value = reference_.get(key);
     require(store_.get(key) == value, "get finds what is there");
+    std::string copy = "before";
+    require(store_.get(key, copy) == value.has_value(), "get into a string agrees");
+    require(copy == value.value_or("before"), "get into a string assigns what is there");
     require(store_.contains(key) == value.has_value(), "contains agrees");
     const auto many = store_.get_many({key, "fill:1", key});
     require(many[0] == value && many[2] == value && many[1] == reference_.get("fill:1"), "get_many agrees");

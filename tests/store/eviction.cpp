@@ -115,6 +115,26 @@ TEST_CASE("Eviction: LRU lets go what was read once, long ago, before what was r
   CHECK(survivors(store, 0, keys / 2, 2) > keys / 4 * 95 / 100);
 }
 
+TEST_CASE("Eviction: reading many keys uses each of them once") {
+  ManualClock clock;
+  Strings store({.clock = replikv::Clock(clock), .max_memory = megabyte, .eviction = Eviction::allkeys_lfu});
+  std::vector<std::string> names;
+  for (std::uint64_t i = 0; i < 200; ++i) {
+    names.push_back(key_at(i));
+    store.set(names.back(), "v", i % 10 == 0 ? replikv::Expiry(10ms) : replikv::Expiry());
+  }
+  clock.advance(10ms);
+  const auto uses = [&](const std::string& name) {
+    const auto& core = database_of(store);
+    return core.table().find(core.table().hash(name), name)->access() & 0xff;
+  };
+  const int before = uses(names[1]);
+  store.visit_many(names, [](std::size_t, std::string_view) {});
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (i % 10 != 0) REQUIRE(uses(names[i]) == before + 1);
+  }
+}
+
 TEST_CASE("Eviction: LFU keeps what is read often when others are read once and in great number") {
   for (const Eviction eviction : {Eviction::allkeys_lfu, Eviction::volatile_lfu}) {
     CAPTURE(static_cast<int>(eviction));

@@ -7,8 +7,10 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <forward_list>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <ostream>
 #include <stdexcept>
 #include <string>
@@ -17,9 +19,22 @@
 #include <utility>
 #include <vector>
 
+/// Numbers below 256, a byte each.
+template <>
+struct replikv::Codec<std::vector<int>> {
+  static void encode(const std::vector<int>& numbers, std::string& out) {
+    for (const int number : numbers) out.push_back(static_cast<char>(number));
+  }
+  static bool decode(std::string_view bytes, std::vector<int>& numbers) {
+    numbers.assign(bytes.begin(), bytes.end());
+    return true;
+  }
+};
+
 namespace {
 
 using namespace store_tests;
+using replikv::Expiry;
 using replikv::TimeToLive;
 
 constexpr std::int64_t start_ms = 1'000'000;
@@ -47,6 +62,25 @@ TEST_CASE_FIXTURE(Fixture, "Store: reads what was set") {
   CHECK(store.size() == 1);
 }
 
+TEST_CASE_FIXTURE(Fixture, "Store: get into a string uses its memory again, and leaves it where nothing is") {
+  store.set("k", std::string(64, 'v'));
+  std::string value(100, 'x');
+  const char* const memory = value.data();
+  CHECK(store.get("k", value));
+  CHECK(value == std::string(64, 'v'));
+  CHECK(value.data() == memory);
+  CHECK_FALSE(store.get("none", value));
+  CHECK(value == std::string(64, 'v'));
+  store.set("k", "2", 10ms);
+  clock.advance(10ms);
+  CHECK_FALSE(store.get("k", value));
+  CHECK(value == std::string(64, 'v'));
+  store.set("a key that is long enough to lie on the heap", "short");
+  value = "a key that is long enough to lie on the heap";
+  CHECK(store.get(value, value));  // the key may be what is assigned to
+  CHECK(value == "short");
+}
+
 TEST_CASE_FIXTURE(Fixture, "Store: visit shows the value in its place") {
   store.set("k", "value");
   const char* first = nullptr;
@@ -72,6 +106,96 @@ TEST_CASE_FIXTURE(Fixture, "Store: get_many answers in the order of the keys") {
   for (std::size_t i = 0; i < keys.size(); ++i) CHECK(values[i] == store.get(keys[i]));
   CHECK(store.get_many({"1", "0"}) == std::vector<std::optional<std::string>>{"1!", std::nullopt});
   CHECK(store.get_many(std::vector<std::string>{}).empty());
+  const std::forward_list<std::string> no_size{"1", "none"};
+  CHECK(store.get_many(no_size) == std::vector<std::optional<std::string>>{"1!", std::nullopt});
+}
+
+TEST_CASE_FIXTURE(Fixture, "Store: get_many into a vector uses the memory of its strings again") {
+  const std::string first(64, '1');
+  const std::string second(64, '2');
+  store.set_many({{"a", first}, {"b", second}});
+  std::vector<std::optional<std::string>> values{std::string(100, 'x'), "y", std::nullopt, "more", "more"};
+  const char* const memory = values[0]->data();
+  store.get_many({"b", "none", "a"}, values);
+  CHECK(values == std::vector<std::optional<std::string>>{second, std::nullopt, first});
+  CHECK(values[0]->data() == memory);
+  store.get_many({"none", "a", "none", "b", "none"}, values);
+  CHECK(values ==
+        std::vector<std::optional<std::string>>{std::nullopt, first, std::nullopt, second, std::nullopt});
+  store.get_many(std::vector<std::string>{}, values);
+  CHECK(values.empty());
+}
+
+TEST_CASE_FIXTURE(Fixture, "Store: visit_many shows what is there in its place, in the order of the keys") {
+  std::vector<std::string> keys;
+  for (int i = 0; i < 300; ++i) {
+    keys.push_back(std::to_string(i));
+    if (i % 3 != 0) store.set(keys.back(), keys.back() + "!", i % 3 == 1 ? Expiry(10ms) : Expiry());
+  }
+  clock.advance(10ms);
+  keys.insert(keys.end(), {"2", "2", "none"});
+  std::size_t at = 0;  // nothing before it is left to come
+  store.visit_many(keys, [&](std::size_t index, std::string_view value) {
+    for (; at < index; ++at) CHECK(std::stoi(keys[at]) % 3 != 2);
+    CHECK(value == keys[at++] + "!");
+  });
+  CHECK(at == keys.size() - 1);
+  CHECK(store.size() == 100);  // asked for, the others went
+
+  const char* place = nullptr;
+  store.visit("2", [&](std::string_view value) { place = value.data(); });
+  store.visit_many({"none", "2"}, [&](std::size_t index, std::string_view value) {
+    CHECK(index == 1);
+    CHECK(value.data() == place);
+  });
+  store.visit_many(std::vector<std::string>{}, [](std::size_t, std::string_view) { FAIL("called"); });
+}
+
+TEST_CASE_FIXTURE(Fixture, "Store: when the function of a visit_many throws, the store can be written") {
+  store.set_many({{"a", "1"}, {"b", "2"}});
+  const auto fail = [](std::size_t, std::string_view) { throw std::runtime_error("no"); };
+  CHECK_THROWS_AS(store.visit_many({"a", "b"}, fail), std::runtime_error);
+  CHECK(store.set_many({{"a", "3"}, {"b", "4"}}));
+}
+
+/// More shards than a word has bits.
+struct ManyShards : replikv::DefaultPolicy {
+  static constexpr unsigned shard_bits = 7;
+};
+
+TEST_CASE("Store: however many shards there are, many keys are written and read with one call") {
+  replikv::Store<std::string, std::string, ManyShards> store;
+  std::vector<std::pair<std::string, std::string>> pairs;
+  std::vector<std::string> keys;
+  for (int i = 0; i < 500; ++i) {
+    keys.push_back(std::to_string(i));
+    pairs.emplace_back(keys.back(), keys.back() + "!");
+  }
+  store.set_many(pairs);
+  const auto values = store.get_many(keys);
+  for (std::size_t i = 0; i < keys.size(); ++i) CHECK(values[i] == pairs[i].second);
+  CHECK(store.set_many(pairs));  // no lock is held
+  CHECK(store.clear());
+}
+
+TEST_CASE("Store: values of other types are read one by one and many at a time") {
+  replikv::Store<std::uint32_t, std::vector<int>> store;
+  store.set(7, {1, 2, 3});
+  std::vector<int> value(10);
+  const int* const memory = value.data();
+  CHECK(store.get(7, value));
+  CHECK(value == std::vector{1, 2, 3});
+  CHECK(value.data() == memory);
+  CHECK_FALSE(store.get(8, value));
+  int sum = 0;
+  store.visit_many({8, 7, 7}, [&](std::size_t index, const std::vector<int>& seen) {
+    sum += static_cast<int>(index) * seen[2];
+  });
+  CHECK(sum == 9);
+  std::vector<std::optional<std::vector<int>>> values{value};
+  store.get_many({7, 8}, values);
+  CHECK(values == std::vector<std::optional<std::vector<int>>>{{{1, 2, 3}}, std::nullopt});
+  CHECK(store.get_many({7, 8}) == values);
 }
 
 TEST_CASE("Store: a role-less store gives tokens of no history") {
@@ -387,11 +511,18 @@ TEST_CASE("Store: an exception of the caller's own passes through the form with 
 // --- Expiry --------------------------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(Streamed, "Store: an expired key is not there, and goes when somebody asks") {
+  std::string read;
   const std::vector<std::function<bool()>> accesses{
       [this] { return store.get("k").has_value(); },
       [this] { return store.contains("k"); },
       [this] { return store.visit("k", [](std::string_view) {}); },
+      [&] { return store.get("k", read); },
       [this] { return store.get_many({"k"})[0].has_value(); },
+      [this] {
+        bool seen = false;
+        store.visit_many({"k", "k"}, [&](std::size_t, std::string_view) { seen = true; });
+        return seen;
+      },
       [this] { return store.ttl("k").key_exists; },
       [this] { return store.erase("k").changed; },
       [this] { return store.expire("k", 1s).changed; },

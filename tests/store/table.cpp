@@ -31,6 +31,24 @@ void check_equal(const Store& store, const std::map<std::string, std::string>& m
   CHECK(seen == model);
 }
 
+TEST_CASE("Table: of a bucket's slots those with the tag are candidates, first to last") {
+  using namespace replikv::detail;
+  Bucket bucket;
+  for (const std::size_t i : {0U, 2U, 7U}) bucket.slots[i] = Slot{0xfffe} << address_bits | 16 * (i + 1);
+  bucket.slots[1] = Slot{0x7ffe} << address_bits | 16;
+  bucket.slots[3] = Slot{0xffff} << address_bits | 16;
+  bucket.slots[4] = tombstone;
+  const auto found = [&](Slot tag) {
+    std::vector<std::size_t> slots;
+    for (Candidates some(bucket, tag); some;) slots.push_back(some.take());
+    return slots;
+  };
+  CHECK(found(0xfffe) == std::vector<std::size_t>{0, 2, 7});
+  CHECK(found(0x7ffe) == std::vector<std::size_t>{1});
+  CHECK(found(0) == std::vector<std::size_t>{4, 5, 6});
+  CHECK(found(0x1234).empty());
+}
+
 TEST_CASE_TEMPLATE("Table: holds what a std::map holds, whatever the hashes are", Policy,
                    replikv::DefaultPolicy, replikv::SingleThreadPolicy, SmallPolicy, OneBucketPolicy,
                    CollidingPolicy, CrowdedPolicy) {

@@ -19,6 +19,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
@@ -113,6 +114,11 @@ class Store {
     return value;
   }
 
+  /// Assigns to `value`, whose memory is used again; false, and `value` as it was, when the key is not there.
+  bool get(KeyView key, Value& value) const {
+    return core_.read_live(key, [&](const Entry& entry) { value = entry.value(); });
+  }
+
   [[nodiscard]] bool contains(KeyView key) const {
     return core_.read_live(key, [](const Entry&) {});
   }
@@ -125,21 +131,51 @@ class Store {
     return core_.read_live(key, [&](const Entry& entry) { f(entry.value()); });
   }
 
-  /// The values of many keys, in the order of the keys. Faster than as many `get`s where memory is slow,
-  /// because the waits overlap. Not one instant: writes may come between.
+  /// Calls `f(index, value)` for those of many keys that are there, in the order of the keys, without copying
+  /// the values. Faster than as many `visit`s where memory is slow, because the waits overlap. Not one
+  /// instant: writes may come between. Writers of some shards wait during a call.
+  template <std::ranges::forward_range Keys, class F>
+  requires std::convertible_to<std::ranges::range_reference_t<const Keys&>, KeyView> &&
+      std::invocable<F&, std::size_t, ValueView>
+  void visit_many(const Keys& keys, F&& f) const {
+    using Reference = std::ranges::range_reference_t<const Keys&>;
+    static_assert(std::is_lvalue_reference_v<Reference> || std::same_as<Reference, std::string_view>,
+                  "replikv: reading many needs keys that stay where they are, not a view that makes them");
+    std::size_t index = 0;
+    const auto end = std::ranges::end(keys);
+    for (auto next = std::ranges::begin(keys); next != end;) next = visit_batch(next, end, index, f);
+  }
+  template <class F>
+  requires std::invocable<F&, std::size_t, ValueView>
+  void visit_many(KeyList keys, F&& f) const { visit_many<KeyList>(keys, f); }
+
+  /// The values of many keys, read as `visit_many` does.
   template <std::ranges::forward_range Keys>
   requires std::convertible_to<std::ranges::range_reference_t<const Keys&>, KeyView>
   [[nodiscard]] std::vector<std::optional<Value>> get_many(const Keys& keys) const {
-    using Reference = std::ranges::range_reference_t<const Keys&>;
-    static_assert(std::is_lvalue_reference_v<Reference> || std::same_as<Reference, std::string_view>,
-                  "replikv: get_many needs keys that stay where they are, not a view that makes them");
-    std::vector<std::optional<Value>> values;
-    const auto end = std::ranges::end(keys);
-    for (auto next = std::ranges::begin(keys); next != end;) next = get_batch(next, end, values);
+    std::vector<std::optional<Value>> values(static_cast<std::size_t>(std::ranges::distance(keys)));
+    visit_many(keys, [&](std::size_t index, ValueView value) { values[index].emplace(value); });
     return values;
   }
   [[nodiscard]] std::vector<std::optional<Value>> get_many(KeyList keys) const {
     return get_many<KeyList>(keys);
+  }
+
+  /// The same into a vector there is, whose memory, and that of the values in it, is used again.
+  template <std::ranges::forward_range Keys>
+  requires std::convertible_to<std::ranges::range_reference_t<const Keys&>, KeyView>
+  void get_many(const Keys& keys, std::vector<std::optional<Value>>& values) const {
+    values.resize(static_cast<std::size_t>(std::ranges::distance(keys)));
+    auto next = values.begin();
+    visit_many(keys, [&](std::size_t index, ValueView value) {
+      const auto place = values.begin() + static_cast<std::ptrdiff_t>(index);
+      for (; next != place; ++next) next->reset();
+      *next++ = value;
+    });
+    for (; next != values.end(); ++next) next->reset();
+  }
+  void get_many(KeyList keys, std::vector<std::optional<Value>>& values) const {
+    get_many<KeyList>(keys, values);
   }
 
   /// What is left until the key expires, in milliseconds.
@@ -466,7 +502,7 @@ class Store {
 
   friend Core& detail::database_of<Key, Value, Policy>(Store&) noexcept;
 
-  static constexpr std::size_t batch_keys = 32;
+  static constexpr std::size_t batch_keys = 64;
 
   template <class F>
   static auto thrown(F&& f) {
@@ -544,9 +580,9 @@ class Store {
            detail::Evictor<Core, Key>(core_, waker, nullptr).make_room(bytes);
   }
 
-  /// Reads up to `batch_keys` keys, with the shared locks of their shards; memory is asked for in time.
-  template <class Iterator, class End>
-  Iterator get_batch(Iterator first, End end, std::vector<std::optional<Value>>& values) const {
+  /// Visits up to `batch_keys` keys, with the shared locks of their shards; memory is asked for in time.
+  template <class Iterator, class End, class F>
+  Iterator visit_batch(Iterator first, End end, std::size_t& index, F& f) const {
     std::array<std::uint64_t, batch_keys> hashes;
     typename Core::Shards shards;
     std::size_t count = 0;
@@ -555,9 +591,7 @@ class Store {
       hashes[count] = Core::Table::hash(*last);
       shards.set(Core::Table::part_of(hashes[count]));
     }
-    bool any_expired = false;
-    const std::size_t start = values.size();
-    values.resize(start + count);
+    std::bitset<batch_keys> expired;
     {
       const detail::ShardLocks<Core, true> locks(core_, shards);
       const auto& table = core_.table();
@@ -567,15 +601,19 @@ class Store {
         const Entry* const entry = table.find(hashes[i], *next);
         if (entry == nullptr) continue;
         if (core_.is_expired(*entry)) {
-          any_expired = true;
+          expired.set(i);
         } else {
+          f(index + i, entry->value());
           core_.note_use(*entry, Core::Table::part_of(hashes[i]));
-          values[start + i].emplace(entry->value());
         }
       }
     }
-    if (any_expired) {  // asking again deletes them
-      for (Iterator next = first; next != last; ++next) static_cast<void>(contains(*next));
+    index += count;
+    if (expired.any()) {  // asking again deletes them
+      Iterator next = first;
+      for (std::size_t i = 0; i < count; ++i, ++next) {
+        if (expired[i]) static_cast<void>(contains(*next));
+      }
     }
     return last;
   }

@@ -33,6 +33,38 @@ struct alignas(cache_line_bytes) Bucket {
   std::array<Slot, bucket_slots> slots{};
 };
 
+/// The slots of a bucket that have one tag, and may hold its key. All are compared at once: a branch for each
+/// would be mispredicted as often as not, because which slot it is, is chance. An empty slot has tag 0.
+class Candidates {
+ public:
+  Candidates(const Bucket& bucket, Slot tag) noexcept {
+    const auto tag_of = [&](std::size_t i) {
+      return static_cast<std::uint16_t>(bucket.slots[i] >> address_bits);
+    };
+    const Tags tags{tag_of(0), tag_of(1), tag_of(2), tag_of(3), tag_of(4), tag_of(5), tag_of(6), tag_of(7)};
+    const auto equal = tags == Tags{} + static_cast<std::uint16_t>(tag);
+    left_ = std::bit_cast<std::uint64_t>(__builtin_convertvector(equal, Bytes)) & 0x0101010101010101;
+  }
+
+  [[nodiscard]] explicit operator bool() const noexcept { return left_ != 0; }
+
+  /// The number of the next one. Precondition: there is one.
+  [[nodiscard]] std::size_t take() noexcept {
+    const auto byte = static_cast<std::size_t>(std::countr_zero(left_)) / 8;
+    left_ &= left_ - 1;
+    return std::endian::native == std::endian::little ? byte : bucket_slots - 1 - byte;
+  }
+
+ private:
+  static_assert(bucket_slots == 8);
+
+  // GCC's and Clang's vectors, which they compile for any processor.
+  using Tags = std::uint16_t __attribute__((vector_size(16)));
+  using Bytes = std::int8_t __attribute__((vector_size(8)));
+
+  std::uint64_t left_;  // a byte for each slot: 1 or 0
+};
+
 /// Buckets probed one after the other from the key's home, until one with an empty slot. Where a segment
 /// is full and cannot be split (keys of one hash), another continues it; then a probe that finds no empty
 /// slot in the first goes on there. The header of the first counts for all of them.

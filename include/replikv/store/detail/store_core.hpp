@@ -22,6 +22,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <bitset>
 #include <cassert>
 #include <chrono>
@@ -550,33 +551,45 @@ class StoreCore final : public Database {
   mutable MemoryLimit limit_;
 };
 
-/// Exclusive locks of some shards, taken in order.
+/// Calls `f(shard)` for each of some shards, in order.
+template <std::size_t Count, class F>
+void for_each_shard(const std::bitset<Count>& shards, F&& f) {
+  if constexpr (Count <= 64) {  // which of them is chance: a branch for each would be mispredicted often
+    for (std::uint64_t left = shards.to_ullong(); left != 0; left &= left - 1) {
+      f(static_cast<std::size_t>(std::countr_zero(left)));
+    }
+  } else {
+    for (std::size_t shard = 0; shard < Count; ++shard) {
+      if (shards[shard]) f(shard);
+    }
+  }
+}
+
+/// Locks of some shards, exclusive ones or shared ones, taken in order.
 template <class Core, bool Shared = false>
 class ShardLocks {
  public:
   using Shards = typename Core::Shards;
 
   ShardLocks(const Core& core, const Shards& shards) : core_(core), shards_(shards) {
-    for (std::size_t shard = 0; shard < shards.size(); ++shard) {
-      if (!shards[shard]) continue;
+    for_each_shard(shards_, [this](std::size_t shard) {
       if constexpr (Shared) {
-        core.mutex(shard).lock_shared();
+        core_.mutex(shard).lock_shared();
       } else {
-        core.mutex(shard).lock();
+        core_.mutex(shard).lock();
       }
-    }
+    });
   }
   ShardLocks(const ShardLocks&) = delete;
   ShardLocks& operator=(const ShardLocks&) = delete;
   ~ShardLocks() {
-    for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
-      if (!shards_[shard]) continue;
+    for_each_shard(shards_, [this](std::size_t shard) {
       if constexpr (Shared) {
         core_.mutex(shard).unlock_shared();
       } else {
         core_.mutex(shard).unlock();
       }
-    }
+    });
   }
 
   [[nodiscard]] const Shards& shards() const noexcept { return shards_; }

@@ -107,7 +107,13 @@ class Table {
   // --- Looking up --------------------------------------------------------------------------------
 
   [[nodiscard]] Entry* find(std::uint64_t hash, KeyView key) const noexcept {
-    return probe(head_of(hash), hash, key).entry;
+    Segment* const head = head_of(hash);
+    const Bucket& home = head->buckets[Segment::home(hash)];  // where nearly all are
+    for (Candidates some(home, Segment::tag(hash)); some;) {
+      const Slot slot = home.slots[some.take()];
+      if (is_entry(slot) && entry_of<Entry>(slot)->key() == key) return entry_of<Entry>(slot);
+    }
+    return probe(head, hash, key).entry;
   }
   [[nodiscard]] Place locate(std::uint64_t hash, KeyView key) const noexcept {
     Place place = probe(head_of(hash), hash, key);
@@ -116,12 +122,16 @@ class Table {
   }
 
   /// Has what look-ups of these hashes will read brought near: all their buckets, then, when those have come,
-  /// the entries.
+  /// two lines of each entry.
   void fetch(std::span<const std::uint64_t> hashes) const noexcept {
     for (const std::uint64_t hash : hashes) prefetch(&head_of(hash)->buckets[Segment::home(hash)]);
     for (const std::uint64_t hash : hashes) {
-      for (const Slot slot : head_of(hash)->buckets[Segment::home(hash)].slots) {
-        if (is_entry(slot) && slot >> address_bits == Segment::tag(hash)) prefetch(entry_of<Entry>(slot));
+      const Bucket& bucket = head_of(hash)->buckets[Segment::home(hash)];
+      for (Candidates some(bucket, Segment::tag(hash)); some;) {
+        const Slot slot = bucket.slots[some.take()];
+        if (!is_entry(slot)) continue;
+        prefetch(entry_of<Entry>(slot));
+        prefetch(entry_of<std::byte>(slot) + cache_line_bytes);
       }
     }
   }
