@@ -2,15 +2,14 @@
 // that expires: an authority, what it signed for servers and clients, and what must not be trusted.
 #pragma once
 
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
 #include <openssl/bio.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
-
-#include <cstdlib>
-#include <filesystem>
-#include <memory>
 #include <stdexcept>
 #include <string>
 
@@ -20,7 +19,10 @@ namespace replikv_tests {
 class CertificateAuthority {
  public:
   CertificateAuthority(std::filesystem::path folder, const std::string& name)
-      : folder_(std::move(folder)), name_(name), key_(make_key()), certificate_(make(name, 3600, key_.get())) {
+      : folder_(std::move(folder)),
+        name_(name),
+        key_(make_key()),
+        certificate_(make(name, 3600, key_.get())) {
     extend(certificate_.get(), NID_basic_constraints, "critical,CA:TRUE");
     sign(certificate_.get());
     write(name, certificate_.get(), key_.get(), "");

@@ -2,13 +2,11 @@
 #pragma once
 
 #include "contract.hpp"
-
 #include <replikv/transport/asio_tls.hpp>
-
-#include <tests/certificates.hpp>
 
 #include <memory>
 #include <string>
+#include <tests/certificates.hpp>
 
 namespace replikv_tests {
 

@@ -151,7 +151,7 @@ class TlsSession {
   static constexpr std::size_t record_bytes_max = std::size_t{16} << 10;
   static constexpr std::size_t write_bytes_max = std::size_t{128} << 10;
   // A peer may ask for new keys over and over, and read none of the answers.
-  static constexpr std::size_t output_bytes_max = std::size_t{1} << 20;
+  static constexpr std::size_t output_bytes_max = std::size_t{256} << 10;
 
   [[nodiscard]] std::span<const std::byte> next_record(std::span<const asio::const_buffer>& buffers,
                                                        std::size_t& at) {
