@@ -115,7 +115,8 @@ inline ReplicationOptions impatient(ReplicationOptions options = {}) {
 
 /// A master of ours on a port of the loopback interface.
 struct MasterNode {
-  explicit MasterNode(const TcpTransport& network, ReplicationOptions options = {}, std::size_t databases = 1)
+  template <Transport Network>
+  explicit MasterNode(const Network& network, ReplicationOptions options = {}, std::size_t databases = 1)
       : data(databases), role(attach<ReplicationMaster>(data, std::move(options), log)) {
     address = role->listen(network, "127.0.0.1:0");
   }
@@ -132,7 +133,8 @@ struct MasterNode {
 
 /// A replica of ours; it listens, so that it may have sub-replicas, and follows nobody yet.
 struct ReplicaNode {
-  explicit ReplicaNode(const TcpTransport& network, ReplicationOptions options = impatient(),
+  template <Transport Network>
+  explicit ReplicaNode(const Network& network, ReplicationOptions options = impatient(),
                        std::size_t databases = 1)
       : data(databases), role(attach<ReplicationReplica>(data, std::move(options), log)) {
     address = role->listen(network, "127.0.0.1:0");

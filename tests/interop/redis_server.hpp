@@ -169,9 +169,8 @@ class RedisServer {
     return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   }
 
- private:
-  // Below the range of ports that outgoing connections get, so that nobody takes it while it restarts.
-  static std::uint16_t free_port() {
+  /// Below the range of ports that outgoing connections get, so that nobody takes it while a server restarts.
+  [[nodiscard]] static std::uint16_t free_port() {
     std::random_device random;
     std::uniform_int_distribution<int> ports(20'000, 32'000);
     for (int attempt = 0; attempt < 1000; ++attempt) {
@@ -181,6 +180,7 @@ class RedisServer {
     throw std::runtime_error("no free port on the loopback interface");
   }
 
+ private:
   [[nodiscard]] std::string log_path() const { return (directory() / "log").string(); }
 
   bool start() {

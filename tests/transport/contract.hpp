@@ -203,37 +203,50 @@ struct Unix : OwnThread<replikv::UnixTransport> {
   int count = 0;
 };
 
-/// On the application's io_context, which three threads run.
-struct TcpShared : HarnessBase<replikv::TcpTransport> {
-  TcpShared() : work(io.get_executor()) {
-    transport = std::make_unique<replikv::TcpTransport>(io);
+/// The application's io_context, which three threads run.
+struct OnThreads {
+  OnThreads() : work(io.get_executor()) {
     for (int i = 0; i != 3; ++i) threads.emplace_back([this] { io.run(); });
   }
-  ~TcpShared() override {
-    transport.reset();
+  virtual ~OnThreads() = default;
+  void stop() {
     work.reset();
     for (auto& thread : threads) thread.join();
   }
-  std::string free_address() override { return "localhost:0"; }
-  std::string closed_address() override { return "localhost:1"; }
-  void drive(Rendezvous& done) override { REQUIRE(done.wait()); }
 
   asio::io_context io;
   asio::executor_work_guard<asio::io_context::executor_type> work;
   std::vector<std::thread> threads;
 };
 
-/// On the application's io_context, which the test's own thread runs.
-struct TcpPolled : HarnessBase<replikv::TcpTransport> {
+/// The application's io_context, which the test's own thread runs.
+struct Polled {
+  virtual ~Polled() = default;
+  void poll() {
+    io.restart();
+    io.poll();
+  }
+
+  asio::io_context io;
+};
+
+struct TcpShared : HarnessBase<replikv::TcpTransport>, OnThreads {
+  TcpShared() { transport = std::make_unique<replikv::TcpTransport>(io); }
+  ~TcpShared() override {
+    transport.reset();
+    stop();
+  }
+  std::string free_address() override { return "localhost:0"; }
+  std::string closed_address() override { return "localhost:1"; }
+  void drive(Rendezvous& done) override { REQUIRE(done.wait()); }
+};
+
+struct TcpPolled : HarnessBase<replikv::TcpTransport>, Polled {
   TcpPolled() { transport = std::make_unique<replikv::TcpTransport>(io); }
   ~TcpPolled() override { transport.reset(); }
   std::string free_address() override { return "127.0.0.1:0"; }
   std::string closed_address() override { return "127.0.0.1:1"; }
-  void drive(Rendezvous&) override {
-    io.restart();
-    io.poll();
-  }
-  asio::io_context io;
+  void drive(Rendezvous&) override { poll(); }
 };
 
 /// Runs `call` in the context.

@@ -1,5 +1,5 @@
-// Links over stream sockets, whatever their addresses look like: the part that asio_tcp.hpp and
-// asio_unix.hpp share. What differs comes in as a Family.
+// Links over stream sockets, whatever their addresses look like and whether or not they are encrypted: the
+// part that asio_tcp.hpp, asio_unix.hpp and asio_tls.hpp share. What differs comes in as a Family.
 #pragma once
 
 #include <replikv/core/error.hpp>
@@ -28,6 +28,7 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -57,11 +58,15 @@ using AsioTimer = asio::basic_waitable_timer<std::chrono::steady_clock,
   return is_systems ? std::error_code(error.value(), std::system_category()) : error;
 }
 
+class AsioContext;
+
 /// What a family of addresses brings along.
 template <class F>
 concept AsioFamily = requires(std::string_view address, std::error_code& error,
                               typename F::Endpoint& endpoint, typename F::Socket& socket,
-                              typename F::Acceptor& acceptor, const typename F::Claim& claim) {
+                              typename F::Acceptor& acceptor, const typename F::Claim& claim,
+                              const typename F::Settings& settings, const typename F::Target& target,
+                              std::shared_ptr<AsioContext> context, typename F::Stream& stream) {
   // Endpoints when the address says them itself; else what to look up; or an error.
   { F::parse(address, error) } -> std::same_as<typename F::Target>;
   { F::resolve(typename F::Target{}, error) } -> std::same_as<std::vector<typename F::Endpoint>>;
@@ -73,6 +78,38 @@ concept AsioFamily = requires(std::string_view address, std::error_code& error,
   { F::peer(socket) } -> std::same_as<std::string>;
   { F::is_connected(socket) } -> std::same_as<bool>;
   { F::connect_error(error) } -> std::same_as<std::error_code>;
+  // What a link reads from and writes to, made of a connected socket; ClearText says it all.
+  { F::incoming(settings, context, std::move(socket)) } -> std::same_as<typename F::Stream>;
+  { F::outgoing(settings, context, std::move(socket), target, endpoint) } -> std::same_as<typename F::Stream>;
+  { F::why_not_listen(settings) } -> std::same_as<std::error_code>;
+  F::finish(stream, error);
+  { F::stream_enters_context } -> std::convertible_to<bool>;
+};
+
+/// The part of a family whose bytes travel as they are: a link's stream is its socket.
+template <class SocketType>
+struct ClearText {
+  using Socket = SocketType;
+  using Stream = SocketType;
+  struct Settings {};
+
+  /// Whether handlers given to the stream are called in the context; else they enter it themselves.
+  static constexpr bool stream_enters_context = false;
+
+  [[nodiscard]] static Stream incoming(const Settings&, const std::shared_ptr<AsioContext>&, Socket socket) {
+    return socket;
+  }
+  template <class Target, class Endpoint>
+  [[nodiscard]] static Stream outgoing(const Settings&, const std::shared_ptr<AsioContext>&, Socket socket,
+                                       const Target&, const Endpoint&) {
+    return socket;
+  }
+  [[nodiscard]] static std::error_code why_not_listen(const Settings&) noexcept { return {}; }
+
+  /// Tells the peer that nothing more will come, after all that was written.
+  static void finish(Stream& stream, std::error_code& error) {
+    stream.shutdown(asio::socket_base::shutdown_send, error);
+  }
 };
 
 /// Something that has a place in the io_context, and must leave it when the engine shuts down.
@@ -222,11 +259,28 @@ template <AsioFamily Family>
 class AsioLink final : public AsioPart, public Link, public std::enable_shared_from_this<AsioLink<Family>> {
  public:
   using Socket = typename Family::Socket;
+  using Stream = typename Family::Stream;
 
-  AsioLink(const AsioStrand& strand, std::shared_ptr<AsioContext> context, Socket socket)
-      : context_(std::move(context)), socket_(std::move(socket)), linger_(std::in_place, strand) {
-    Family::tune(*socket_);
-    peer_ = Family::peer(*socket_);
+  /// `make_stream(socket)` makes the stream of it.
+  template <class MakeStream>
+  AsioLink(const AsioStrand& strand, std::shared_ptr<AsioContext> context, Socket socket,
+           const MakeStream& make_stream)
+      : context_(std::move(context)), linger_(std::in_place, strand), peer_(Family::peer(socket)) {
+    Family::tune(socket);
+    stream_.emplace(make_stream(std::move(socket)));
+  }
+
+  /// In the context, before all else: agrees with the peer on what there is to agree on, then calls
+  /// `done(error)` in the context, unless the link has ended by itself. With nothing to agree on, at once.
+  template <class Done>
+  void shake_hands(Done done) {
+    if constexpr (requires(Stream & stream) { stream.async_handshake([](std::error_code) {}); }) {
+      stream_->async_handshake([self = this->shared_from_this(), done](std::error_code error) {
+        if (self->stream_) done(error);
+      });
+    } else {
+      done(std::error_code());
+    }
   }
 
   /// What users hold: letting go of it closes the link.
@@ -237,11 +291,11 @@ class AsioLink final : public AsioPart, public Link, public std::enable_shared_f
   void start(std::weak_ptr<LinkEvents> events) override {
     assert(!is_reading_);
     events_ = std::move(events);
-    if (socket_ && !is_closed_) read();
+    if (stream_ && !is_closed_) read();
   }
 
   void send(std::span<const SharedBytes> buffers) override {
-    if (!socket_ || is_closed_ || broken_) return;
+    if (!stream_ || is_closed_ || broken_) return;
     for (const SharedBytes& buffer : buffers) {
       if (buffer.empty()) continue;
       unsent_.add(buffer.size());
@@ -274,21 +328,25 @@ class AsioLink final : public AsioPart, public Link, public std::enable_shared_f
   template <class Call>
   auto handler(Call call) {
     return [self = this->shared_from_this(), call](std::error_code error, std::size_t bytes) {
-      self->context_->enter([&] { call(*self, error, bytes); });
+      if constexpr (Family::stream_enters_context) {
+        call(*self, error, bytes);
+      } else {
+        self->context_->enter([&] { call(*self, error, bytes); });
+      }
     };
   }
 
   void read() {
     if (input_ == nullptr) input_ = std::make_unique_for_overwrite<std::byte[]>(read_bytes_max);
     is_reading_ = true;
-    socket_->async_read_some(asio::buffer(input_.get(), read_bytes_max),
+    stream_->async_read_some(asio::buffer(input_.get(), read_bytes_max),
                              handler([](AsioLink& link, std::error_code error, std::size_t bytes) {
                                link.has_read(error, bytes);
                              }));
   }
 
   void has_read(std::error_code error, std::size_t bytes) {
-    if (!socket_) return;
+    if (!stream_) return;
     if (error) return lose(error);
     if (!is_closed_) {  // else it is thrown away, see wind_down()
       if (const auto events = events_.lock()) {
@@ -297,7 +355,7 @@ class AsioLink final : public AsioPart, public Link, public std::enable_shared_f
         close();
       }
     }
-    if (socket_) read();
+    if (stream_) read();
   }
 
   void write() {
@@ -308,7 +366,7 @@ class AsioLink final : public AsioPart, public Link, public std::enable_shared_f
       gathered_[i] = asio::const_buffer(bytes.data(), bytes.size());
     }
     is_writing_ = true;
-    socket_->async_write_some(std::span<const asio::const_buffer>(gathered_.data(), count),
+    stream_->async_write_some(std::span<const asio::const_buffer>(gathered_.data(), count),
                               handler([](AsioLink& link, std::error_code error, std::size_t bytes) {
                                 link.has_written(error, bytes);
                               }));
@@ -316,7 +374,7 @@ class AsioLink final : public AsioPart, public Link, public std::enable_shared_f
 
   void has_written(std::error_code error, std::size_t bytes) {
     is_writing_ = false;
-    if (!socket_) return output_.clear();
+    if (!stream_) return output_.clear();
     if (error) return break_output(error);
     const bool is_writable = unsent_.remove(bytes);
     drop_sent(bytes);
@@ -349,19 +407,19 @@ class AsioLink final : public AsioPart, public Link, public std::enable_shared_f
   // After close(): what is queued goes out, then the peer is told, then we wait for it to leave, since a
   // socket that is closed with unread input would take what it has just sent back. All in linger_max.
   void wind_down() {
-    if (!socket_) return;
+    if (!stream_) return;
     linger_->expires_after(linger_max);
     linger_->async_wait([self = this->shared_from_this()](std::error_code error) {
       if (!error) self->context_->enter([&] { self->leave(); });
     });
     if (broken_) return leave();
     if (output_.empty()) finish_output();
-    if (socket_ && !is_reading_) read();
+    if (stream_ && !is_reading_) read();
   }
 
   void finish_output() {
     std::error_code error;
-    socket_->shutdown(asio::socket_base::shutdown_send, error);
+    Family::finish(*stream_, error);
     if (error) leave();
   }
 
@@ -374,8 +432,8 @@ class AsioLink final : public AsioPart, public Link, public std::enable_shared_f
   }
 
   void leave() {
-    if (!socket_) return;
-    socket_.reset();
+    if (!stream_) return;
+    stream_.reset();
     linger_.reset();
     if (!is_writing_) output_.clear();
     unsent_.clear();
@@ -383,7 +441,7 @@ class AsioLink final : public AsioPart, public Link, public std::enable_shared_f
   }
 
   std::shared_ptr<AsioContext> context_;
-  std::optional<Socket> socket_;  // none: the link is gone
+  std::optional<Stream> stream_;  // none: the link is gone
   std::optional<AsioTimer> linger_;
   std::string peer_;
   std::weak_ptr<LinkEvents> events_;
@@ -403,8 +461,10 @@ class AsioListener final : public AsioPart, public std::enable_shared_from_this<
  public:
   using Endpoint = typename Family::Endpoint;
 
-  AsioListener(const AsioStrand& strand, std::shared_ptr<AsioContext> context, AcceptHandler on_link)
+  AsioListener(const AsioStrand& strand, std::shared_ptr<AsioContext> context,
+               typename Family::Settings settings, AcceptHandler on_link)
       : context_(std::move(context)),
+        settings_(std::move(settings)),
         acceptor_(std::in_place, strand),
         incoming_(std::in_place, strand),
         pause_(std::in_place, strand),
@@ -428,6 +488,11 @@ class AsioListener final : public AsioPart, public std::enable_shared_from_this<
   void cancel() {
     end();
     context_->remove(this->shared_from_this());
+    if constexpr (!std::is_same_v<typename Family::Stream, typename Family::Socket>) {
+      context_->post([self = this->shared_from_this()] {
+        for (const auto& link : std::exchange(self->greeted_, {})) link->end();
+      });
+    }
   }
 
   void end() override {
@@ -443,6 +508,7 @@ class AsioListener final : public AsioPart, public std::enable_shared_from_this<
 
  private:
   static constexpr Duration pause_after_error = std::chrono::milliseconds{100};
+  static constexpr std::size_t greeted_max = 1000;
 
   void accept() {
     acceptor_->async_accept(*incoming_, [self = this->shared_from_this()](std::error_code error) {
@@ -451,17 +517,42 @@ class AsioListener final : public AsioPart, public std::enable_shared_from_this<
   }
 
   void has_accepted(std::error_code error) {
-    std::shared_ptr<const AcceptHandler> on_link;
     std::shared_ptr<AsioLink<Family>> link;
     {
       const std::lock_guard lock(mutex_);
       if (!acceptor_) return;
       if (error && error != asio::error::connection_aborted) return accept_later();
-      on_link = on_link_;
-      if (!error) link = context_->add<AsioLink<Family>>(context_, std::move(*incoming_));
+      const auto make_stream = [this](typename Family::Socket socket) {
+        return Family::incoming(settings_, context_, std::move(socket));
+      };
+      if (!error) link = context_->add<AsioLink<Family>>(context_, std::move(*incoming_), make_stream);
       accept();
     }
-    if (link != nullptr) (*on_link)(link->handle());
+    if (link != nullptr) greet(std::move(link));
+  }
+
+  // Links whose handshake is under way wait here, and hold up nobody; when they are too many, the oldest
+  // goes. One that fails is handed over as well: what it says when it is started is why it ended.
+  void greet(std::shared_ptr<AsioLink<Family>> link) {
+    if (greeted_.size() == greeted_max) {
+      greeted_.front()->end();
+      greeted_.pop_front();
+    }
+    const auto place = greeted_.insert(greeted_.end(), link);
+    link->shake_hands([self = this->shared_from_this(), place](std::error_code) {
+      const auto agreed = std::move(*place);
+      self->greeted_.erase(place);
+      self->hand_over(agreed);
+    });
+  }
+
+  void hand_over(const std::shared_ptr<AsioLink<Family>>& link) {
+    std::shared_ptr<const AcceptHandler> on_link;
+    {
+      const std::lock_guard lock(mutex_);
+      on_link = on_link_;
+    }
+    on_link != nullptr ? (*on_link)(link->handle()) : link->end();
   }
 
   // No file descriptors left, most likely: the listener outlives that.
@@ -477,6 +568,8 @@ class AsioListener final : public AsioPart, public std::enable_shared_from_this<
   }
 
   std::shared_ptr<AsioContext> context_;
+  [[no_unique_address]] typename Family::Settings settings_;
+  std::list<std::shared_ptr<AsioLink<Family>>> greeted_;  // the context's
   std::mutex mutex_;
   std::optional<typename Family::Acceptor> acceptor_;
   std::optional<typename Family::Socket> incoming_;
@@ -491,17 +584,21 @@ class AsioAttempt final : public AsioPart, public std::enable_shared_from_this<A
  public:
   using Endpoint = typename Family::Endpoint;
 
-  AsioAttempt(const AsioStrand& strand, std::shared_ptr<AsioContext> context, ConnectHandler on_done)
-      : context_(std::move(context)), strand_(strand), on_done_(std::move(on_done)) {}
+  AsioAttempt(const AsioStrand& strand, std::shared_ptr<AsioContext> context,
+              typename Family::Settings settings, ConnectHandler on_done)
+      : context_(std::move(context)),
+        settings_(std::move(settings)),
+        strand_(strand),
+        on_done_(std::move(on_done)) {}
 
   /// In the context.
   void begin(const std::string& address) {
     if (!strand_ || !on_done_.is_pending()) return leave();
     std::error_code error;
-    typename Family::Target target = Family::parse(address, error);
+    target_ = Family::parse(address, error);
     if (error) return finish(error);
-    if (!target.endpoints.empty()) return try_all(std::move(target.endpoints));
-    if constexpr (requires { typename Family::Resolver; }) return look_up(target);
+    if (!target_.endpoints.empty()) return try_all(std::move(target_.endpoints));
+    if constexpr (requires { typename Family::Resolver; }) return look_up();
     finish(Errc::bad_address);
   }
 
@@ -514,10 +611,10 @@ class AsioAttempt final : public AsioPart, public std::enable_shared_from_this<A
   void end() override { finish(Errc::shut_down); }
 
  private:
-  template <class Target>
-  void look_up(const Target& target) {
+  void look_up() requires requires { typename Family::Resolver; }
+  {
     cancel_look_up_ = Family::async_resolve(
-        *strand_, target,
+        *strand_, target_,
         [self = this->shared_from_this()](std::error_code error, std::vector<Endpoint> endpoints) {
           self->context_->enter([&] {
             if (!self->strand_) return;
@@ -550,8 +647,19 @@ class AsioAttempt final : public AsioPart, public std::enable_shared_from_this<A
     if (!socket_) return;
     if (!error && !Family::is_connected(*socket_)) error = asio::error::connection_refused;
     if (error) return try_next(error);
-    auto link = context_->add<AsioLink<Family>>(context_, *std::exchange(socket_, std::nullopt));
-    if (link == nullptr) return finish(Errc::shut_down);
+    const auto make_stream = [this](typename Family::Socket socket) {
+      return Family::outgoing(settings_, context_, std::move(socket), target_, endpoints_[next_ - 1]);
+    };
+    link_ = context_->add<AsioLink<Family>>(context_, *std::exchange(socket_, std::nullopt), make_stream);
+    if (link_ == nullptr) return finish(Errc::shut_down);
+    link_->shake_hands(
+        [self = this->shared_from_this()](std::error_code failed) { self->has_agreed(failed); });
+  }
+
+  // Who answers and is not whom we want is not sought at the next address.
+  void has_agreed(std::error_code error) {
+    if (!strand_ || error) return finish(error);
+    const auto link = std::exchange(link_, nullptr);
     finish({}, link->handle());
   }
 
@@ -562,17 +670,21 @@ class AsioAttempt final : public AsioPart, public std::enable_shared_from_this<A
 
   void leave() {
     if (auto cancel_look_up = std::exchange(cancel_look_up_, nullptr)) cancel_look_up();
+    if (const auto link = std::exchange(link_, nullptr)) link->end();
     socket_.reset();
     strand_.reset();
     context_->remove(this->shared_from_this());
   }
 
   std::shared_ptr<AsioContext> context_;
+  [[no_unique_address]] typename Family::Settings settings_;
   std::optional<AsioStrand> strand_;  // none: it is over
+  typename Family::Target target_;
   std::function<void()> cancel_look_up_;
   std::vector<Endpoint> endpoints_;
   std::size_t next_ = 0;
   std::optional<typename Family::Socket> socket_;
+  std::shared_ptr<AsioLink<Family>> link_;  // while it shakes hands
   OneShot<ConnectHandler> on_done_;
 };
 
@@ -580,8 +692,13 @@ class AsioAttempt final : public AsioPart, public std::enable_shared_from_this<A
 template <AsioFamily Family>
 class AsioEngine final : public TransportEngine {
  public:
-  explicit AsioEngine(asio::io_context& io) : context_(std::make_shared<AsioContext>(io)) {}
-  AsioEngine() : context_(std::make_shared<AsioContext>(std::make_shared<asio::io_context>())) {
+  using Settings = typename Family::Settings;
+
+  AsioEngine(asio::io_context& io, Settings settings)
+      : context_(std::make_shared<AsioContext>(io)), settings_(std::move(settings)) {}
+  explicit AsioEngine(Settings settings)
+      : context_(std::make_shared<AsioContext>(std::make_shared<asio::io_context>())),
+        settings_(std::move(settings)) {
     context_->start_thread();
   }
 
@@ -601,8 +718,9 @@ class AsioEngine final : public TransportEngine {
                                                      std::string& bound, std::error_code& error) override {
     error.clear();
     auto target = Family::parse(address, error);
+    if (!error) error = Family::why_not_listen(settings_);
     if (error) return nullptr;
-    auto listener = context_->add<AsioListener<Family>>(context_, std::move(on_link));
+    auto listener = context_->add<AsioListener<Family>>(context_, settings_, std::move(on_link));
     if (listener == nullptr) {
       error = Errc::shut_down;
       return nullptr;
@@ -616,7 +734,7 @@ class AsioEngine final : public TransportEngine {
 
   [[nodiscard]] std::unique_ptr<Registration> connect(std::string_view address,
                                                       ConnectHandler on_done) override {
-    auto attempt = context_->add<AsioAttempt<Family>>(context_, std::move(on_done));
+    auto attempt = context_->add<AsioAttempt<Family>>(context_, settings_, std::move(on_done));
     if (attempt == nullptr) {  // then add() has not moved from its arguments
       context_->post([on_done = std::move(on_done)] { on_done(Errc::shut_down, nullptr); });
       return registration([] {});
@@ -627,18 +745,21 @@ class AsioEngine final : public TransportEngine {
 
  private:
   std::shared_ptr<AsioContext> context_;
+  [[no_unique_address]] const Settings settings_;
 };
 
-/// What TcpTransport and UnixTransport are: the owner of an engine.
+/// What TcpTransport, UnixTransport and TlsTransport are: the owner of an engine.
 template <AsioFamily Family>
 class AsioTransport {
  public:
   /// On a thread of its own.
-  AsioTransport() : engine_(std::make_shared<AsioEngine<Family>>()) {}
+  AsioTransport() requires std::default_initializable<typename Family::Settings>
+      : AsioTransport(typename Family::Settings()) {}
 
   /// On the threads that run `io`, of which there may be several. `io` must outlive this object; nothing
   /// happens while nobody runs it.
-  explicit AsioTransport(asio::io_context& io) : engine_(std::make_shared<AsioEngine<Family>>(io)) {}
+  explicit AsioTransport(asio::io_context& io) requires std::default_initializable<typename Family::Settings>
+      : AsioTransport(io, typename Family::Settings()) {}
 
   AsioTransport(AsioTransport&&) noexcept = default;
   AsioTransport& operator=(AsioTransport&& other) noexcept {
@@ -653,6 +774,12 @@ class AsioTransport {
   }
 
   [[nodiscard]] std::shared_ptr<TransportEngine> engine() const noexcept { return engine_; }
+
+ protected:
+  explicit AsioTransport(typename Family::Settings settings)
+      : engine_(std::make_shared<AsioEngine<Family>>(std::move(settings))) {}
+  AsioTransport(asio::io_context& io, typename Family::Settings settings)
+      : engine_(std::make_shared<AsioEngine<Family>>(io, std::move(settings))) {}
 
  private:
   std::shared_ptr<AsioEngine<Family>> engine_;

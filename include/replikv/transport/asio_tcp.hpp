@@ -21,9 +21,8 @@ namespace replikv::inline v0_1 {
 namespace detail {
 
 /// Addresses are "host:port": a name, an IPv4 address, or an IPv6 address in brackets.
-struct TcpFamily {
+struct TcpFamily : ClearText<asio::basic_stream_socket<asio::ip::tcp, AsioStrand>> {
   using Endpoint = asio::ip::tcp::endpoint;
-  using Socket = asio::basic_stream_socket<asio::ip::tcp, AsioStrand>;
   using Acceptor = asio::basic_socket_acceptor<asio::ip::tcp, AsioStrand>;
   using Resolver = asio::ip::basic_resolver<asio::ip::tcp, AsioStrand>;
   struct Claim {};

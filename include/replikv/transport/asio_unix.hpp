@@ -18,9 +18,8 @@ namespace replikv::inline v0_1 {
 namespace detail {
 
 /// Addresses are paths.
-struct UnixFamily {
+struct UnixFamily : ClearText<asio::basic_stream_socket<asio::local::stream_protocol, AsioStrand>> {
   using Endpoint = asio::local::stream_protocol::endpoint;
-  using Socket = asio::basic_stream_socket<asio::local::stream_protocol, AsioStrand>;
   using Acceptor = asio::basic_socket_acceptor<asio::local::stream_protocol, AsioStrand>;
 
   struct Target {

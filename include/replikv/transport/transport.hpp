@@ -1,6 +1,6 @@
 // What replication needs from a network, and nothing about replication: links that carry bytes,
 // a clock, timers, and one place at a time where callbacks run. Models: in_process.hpp,
-// simulated.hpp, asio_tcp.hpp, asio_unix.hpp.
+// simulated.hpp, asio_tcp.hpp, asio_unix.hpp, asio_tls.hpp.
 #pragma once
 
 #include <replikv/core/bytes.hpp>
