@@ -46,6 +46,9 @@ class Client {
   virtual void check_limits(Server& server, TimePoint now) = 0;
   virtual void close_link() noexcept = 0;
 
+  /// Replies that are made before any of them is sent.
+  static constexpr std::size_t output_bytes_max = std::size_t{1} << 20;
+
   [[nodiscard]] server::Reply reply() noexcept { return server::Reply(output, protocol); }
 
   /// Ends the link when everything so far has been sent.
@@ -83,6 +86,7 @@ class Client {
   std::string output{};
   Closing closing = Closing::no;
   bool is_blocked = false;  ///< its next command waits until this one has been answered
+  bool is_held_up = false;  ///< its next command waits until it has read more of the replies
   const RegisteredCommand* last_command = nullptr;
 };
 
