@@ -20,6 +20,7 @@
 #include <replikv/replication/info.hpp>
 #include <replikv/replication/master.hpp>
 #include <replikv/replication/master_session.hpp>
+#include <replikv/replication/node.hpp>
 #include <replikv/replication/options.hpp>
 #include <replikv/replication/replica.hpp>
 #include <replikv/replication/replica_session.hpp>

@@ -27,9 +27,10 @@ namespace fs = std::filesystem;
 constexpr std::array<std::string_view, 12> rooms{"core",   "resp",      "rdb",         "stream",
                                                  "store",  "transport", "replication", "persistence",
                                                  "values", "server",    "failover",    "testing"};
-constexpr std::array<std::string_view, 6> root_headers{"asio.hpp",    "fwd.hpp", "replikv.hpp",
+constexpr std::array<std::string_view, 7> root_headers{"asio.hpp",    "fwd.hpp", "replikv.hpp", "server.hpp",
                                                        "testing.hpp", "tls.hpp", "version.hpp"};
-constexpr std::array<std::string_view, 4> umbrellas{"asio.hpp", "replikv.hpp", "testing.hpp", "tls.hpp"};
+constexpr std::array<std::string_view, 5> umbrellas{"asio.hpp", "replikv.hpp", "server.hpp", "testing.hpp",
+                                                    "tls.hpp"};
 constexpr std::array<std::string_view, 3> slow_standard_headers{"future", "iostream", "regex"};
 
 const std::string misplaced_asio =
@@ -81,6 +82,7 @@ bool is_private(const std::string& name) { return name.find("/detail/") != std::
 bool is_for_tests(const std::string& name) { return name == "testing.hpp" || room_of(name) == "testing"; }
 /// Whether testing.hpp holds it.
 bool serves_tests(const std::string& name) { return is_for_tests(name) || name == "transport/simulated.hpp"; }
+bool serves_clients(const std::string& name) { return room_of(name) == "server"; }
 bool may_use_openssl(const std::string& name) {
   return name == "tls.hpp" || name.starts_with("transport/asio_tls");
 }
@@ -123,7 +125,7 @@ Headers read_headers(const fs::path& include_dir) {
 /// Why `from` must not include our own header `to`; empty if it may.
 std::string why_not_ours(const Headers& headers, const std::string& from, const std::string& to) {
   if (!headers.contains(to)) return "there is no replikv/" + to;
-  if (from == "asio.hpp" && to == "replikv.hpp") return {};
+  if ((from == "asio.hpp" || from == "server.hpp") && to == "replikv.hpp") return {};
   if (from == "tls.hpp" && to == "asio.hpp") return {};
   if (contains(umbrellas, to)) return "replikv/" + to + " is for users, no header includes it";
   if (may_use_asio(to) && !may_use_asio(from)) return misplaced_asio;
@@ -192,11 +194,13 @@ std::vector<Fault> check(const Headers& headers) {
   for (const auto& [name, header] : headers) check_header(headers, name, faults);
   const auto belongs = [](bool for_tests, bool with_asio) {
     return [=](const auto& name) {
-      return serves_tests(name) == for_tests && may_use_asio(name) == with_asio && !may_use_openssl(name);
+      return serves_tests(name) == for_tests && may_use_asio(name) == with_asio && !may_use_openssl(name) &&
+             !serves_clients(name);
     };
   };
   check_umbrella(headers, "replikv.hpp", belongs(false, false), faults);
   check_umbrella(headers, "asio.hpp", belongs(false, true), faults);
+  check_umbrella(headers, "server.hpp", serves_clients, faults);
   check_umbrella(headers, "testing.hpp", belongs(true, false), faults);
   check_umbrella(headers, "tls.hpp", may_use_openssl, faults);
   std::sort(faults.begin(), faults.end());

@@ -34,6 +34,15 @@ struct SyncRequest {
   std::uint64_t next_byte = 0;      ///< the first byte it lacks; 0: none given or not a number in range
 };
 
+/// What a replica says of itself before it asks to synchronise (Redis: REPLCONF).
+struct ReplicaHandshake {
+  std::uint16_t listening_port = 0;
+  std::string announced_ip{};
+  bool understands_marks = false;    ///< capa eof
+  bool understands_new_ids = false;  ///< capa psync2
+  bool knows_offsets = true;         ///< it sent PSYNC rather than SYNC
+};
+
 /// The master's end of one link to a replica.
 ///
 /// The owner answers a sync request by `continue_from` or by `begin_snapshot`, and then sends what
@@ -74,6 +83,14 @@ class MasterSession {
 
   // --- In -----------------------------------------------------------------------------------------
 
+  /// Begins with the request to synchronise of a replica that has been heard, and authenticated, elsewhere.
+  void begin(const ReplicaHandshake& handshake, const SyncRequest& request, TimePoint now) {
+    handshake_ = handshake;
+    authenticated_ = true;
+    parser_.set_limits({});
+    ask_to_synchronise(request, now);
+  }
+
   /// `unsent_bytes`: what `collect` gave and the network has not taken yet.
   void receive(Bytes bytes, TimePoint now, std::size_t unsent_bytes = 0) {
     if (state_ == State::failed) return;
@@ -108,7 +125,8 @@ class MasterSession {
 
   /// Grants a partial resync. `id` is told where the replica understands it (`capa psync2`).
   void continue_from(StreamCursor cursor, const ReplicationId& id) {
-    outbox_.put(understands_new_ids_ ? "+CONTINUE " + id.text() + "\r\n" : std::string("+CONTINUE\r\n"));
+    outbox_.put(handshake_.understands_new_ids ? "+CONTINUE " + id.text() + "\r\n"
+                                               : std::string("+CONTINUE\r\n"));
     cursor_ = std::move(cursor);
     acknowledged_ = cursor_.offset();
     go_online();
@@ -118,10 +136,10 @@ class MasterSession {
   /// characters that end it for a replica with `capa eof`.
   void begin_snapshot(StreamCursor cursor, const ReplicationId& id, std::string_view mark) {
     cursor_ = std::move(cursor);
-    if (knows_offsets_) {
+    if (handshake_.knows_offsets) {
       outbox_.put("+FULLRESYNC " + id.text() + " " + std::to_string(cursor_.offset().bytes) + "\r\n");
     }
-    if (understands_marks_) {
+    if (handshake_.understands_marks) {
       mark_ = mark;
       outbox_.put("$EOF:" + mark_ + "\r\n");
       is_delivering_ = true;
@@ -207,19 +225,21 @@ class MasterSession {
   }
 
   /// It takes a snapshot piece by piece, as it is made; otherwise all of it is kept until it is sent.
-  [[nodiscard]] bool understands_marks() const noexcept { return understands_marks_; }
+  [[nodiscard]] bool understands_marks() const noexcept { return handshake_.understands_marks; }
   /// A whole snapshot is kept for it, not all of which is sent.
-  [[nodiscard]] bool keeps_snapshot() const noexcept { return is_delivering_ && !understands_marks_; }
+  [[nodiscard]] bool keeps_snapshot() const noexcept {
+    return is_delivering_ && !handshake_.understands_marks;
+  }
 
   [[nodiscard]] bool is_replica() const noexcept {
     return state_ != State::handshake && state_ != State::failed;
   }
   [[nodiscard]] bool is_online() const noexcept { return state_ == State::online; }
-  [[nodiscard]] bool acknowledges() const noexcept { return knows_offsets_; }
+  [[nodiscard]] bool acknowledges() const noexcept { return handshake_.knows_offsets; }
   [[nodiscard]] Offset acknowledged() const noexcept { return acknowledged_; }
   [[nodiscard]] TimePoint last_acknowledged() const noexcept { return last_ack_; }
-  [[nodiscard]] std::uint16_t listening_port() const noexcept { return listening_port_; }
-  [[nodiscard]] const std::string& announced_ip() const noexcept { return announced_ip_; }
+  [[nodiscard]] std::uint16_t listening_port() const noexcept { return handshake_.listening_port; }
+  [[nodiscard]] const std::string& announced_ip() const noexcept { return handshake_.announced_ip; }
 
   [[nodiscard]] ReplicaState replica_state() const noexcept {
     switch (state_) {
@@ -247,7 +267,8 @@ class MasterSession {
     const TimePoint stalled = last_progress_ + options_.timeout;
     if (is_delivering_ && (is_held_up_ || !outbox_.empty())) return std::min(stalled, resync_ends_);
     if (state_ == State::sending_snapshot) return resync_ends_;  // the next piece is ours to make
-    if (!knows_offsets_ && state_ == State::online) return TimePoint::max();  // SYNC: never acknowledges
+    if (!handshake_.knows_offsets && state_ == State::online)
+      return TimePoint::max();  // SYNC: never acknowledges
     return std::min(std::max(last_heard_ + options_.timeout, stalled), resync_ends_);
   }
 
@@ -375,8 +396,8 @@ class MasterSession {
     if (is(option, "listening-port")) return take_port(value);
     if (is(option, "ip-address")) return take_address(value);
     if (is(option, "capa")) {
-      understands_marks_ = understands_marks_ || is(value, "eof");
-      understands_new_ids_ = understands_new_ids_ || is(value, "psync2");
+      handshake_.understands_marks = handshake_.understands_marks || is(value, "eof");
+      handshake_.understands_new_ids = handshake_.understands_new_ids || is(value, "psync2");
       return true;
     }
     if (is(option, "rdb-only") || is(option, "rdb-filter-only") || is(option, "version")) return true;
@@ -387,7 +408,7 @@ class MasterSession {
   bool take_port(std::string_view value) {
     const auto port = resp::parse_unsigned(value);
     if (!port || *port > 65'535) return reply_error("ERR value is not an integer or out of range"), false;
-    listening_port_ = static_cast<std::uint16_t>(*port);
+    handshake_.listening_port = static_cast<std::uint16_t>(*port);
     return true;
   }
 
@@ -397,7 +418,7 @@ class MasterSession {
       return std::isalnum(c) != 0 || c == '.' || c == ':' || c == '-' || c == '_' || c == '%';
     });
     if (!clean || value.size() > 255) return reply_error("ERR REPLCONF ip-address is not an address"), false;
-    announced_ip_ = value;
+    handshake_.announced_ip = value;
     return true;
   }
 
@@ -406,12 +427,16 @@ class MasterSession {
     if (command.size() > 3 && is(command[3], "failover")) {
       return reply_error("ERR PSYNC FAILOVER can't be sent to a master.");
     }
-    knows_offsets_ = psync;
+    handshake_.knows_offsets = psync;
     SyncRequest request;
     if (psync) {
       request.id = ReplicationId::parse(command[1]);
       request.next_byte = resp::parse_unsigned(command[2]).value_or(0);
     }
+    ask_to_synchronise(request, now);
+  }
+
+  void ask_to_synchronise(const SyncRequest& request, TimePoint now) {
     state_ = State::waiting;
     next_newline_ = now + newline_period;
     last_ack_ = now;
@@ -422,11 +447,11 @@ class MasterSession {
     const auto bytes = resp::parse_unsigned(value);
     if (!is_replica() || !bytes) return;
     const Offset offset{*bytes};
-    if (knows_offsets_ && offset > cursor_.offset()) {
+    if (handshake_.knows_offsets && offset > cursor_.offset()) {
       return fail(Errc::forged_ack, "acknowledged " + std::to_string(offset.bytes) + ", was sent " +
                                         std::to_string(cursor_.offset().bytes));
     }
-    if (knows_offsets_) acknowledged_ = std::max(acknowledged_, offset);
+    if (handshake_.knows_offsets) acknowledged_ = std::max(acknowledged_, offset);
     last_ack_ = now;
     if (state_ == State::awaiting_ack) go_online();
     handler_.on_acknowledged();
@@ -489,11 +514,7 @@ class MasterSession {
 
   bool authenticated_;
   int wrong_passwords_ = 0;
-  bool understands_marks_ = false;    // capa eof
-  bool understands_new_ids_ = false;  // capa psync2
-  bool knows_offsets_ = true;         // PSYNC rather than SYNC
-  std::uint16_t listening_port_ = 0;
-  std::string announced_ip_;
+  ReplicaHandshake handshake_;
 
   std::string mark_;
   std::vector<SharedBytes> collected_;

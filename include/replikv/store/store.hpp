@@ -190,6 +190,16 @@ class Store {
     return answer;
   }
 
+  /// When the key expires: nothing when it is not there, `WallTime::max()` when it does not expire.
+  [[nodiscard]] std::optional<WallTime> expires_at(KeyView key) const {
+    std::optional<WallTime> at;
+    core_.read_live(key, [&](const Entry& entry) { at = detail::to_wall_time(entry.expires_at_ms()); });
+    return at;
+  }
+
+  /// The time by which keys expire here: of the clock the store was given.
+  [[nodiscard]] WallTime now() const noexcept { return detail::to_wall_time(core_.now_ms()); }
+
   /// Keys, with those that have expired and are not deleted yet (Redis: DBSIZE).
   [[nodiscard]] std::size_t size() const noexcept { return core_.size(); }
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -48,6 +49,27 @@ class Transaction {
   }
 
   [[nodiscard]] bool contains(KeyView key) const { return look(key).present; }
+
+  /// As `Store::visit`; f must not use the transaction.
+  template <class F>
+  requires std::invocable<F&, ValueView>
+  bool visit(KeyView key, F&& f) const {
+    const State state = look(key);
+    if (!state.present) return false;
+    if (state.change != nullptr && state.change->value) {
+      f(ValueView(*state.change->value));
+    } else {
+      f(state.entry->value());
+    }
+    return true;
+  }
+
+  /// As `Store::expires_at`.
+  [[nodiscard]] std::optional<WallTime> expires_at(KeyView key) const {
+    const State state = look(key);
+    if (!state.present) return std::nullopt;
+    return detail::to_wall_time(state.expires_at_ms);
+  }
 
   /// As `Store::ttl`.
   [[nodiscard]] TimeToLive ttl(KeyView key) const {
@@ -100,6 +122,35 @@ class Transaction {
     const std::int64_t expires_at = state.present ? state.expires_at_ms : detail::never_ms;
     set(key, detail::from_number<Value>(*number), Expiry(detail::to_wall_time(expires_at)));
     return *number;
+  }
+
+  /// The transaction's instant: what expires at it or before is not there.
+  [[nodiscard]] WallTime now() const noexcept { return detail::to_wall_time(now_); }
+
+  // --- All keys: for transactions that have not named theirs; others throw `Errc::not_declared` ------
+
+  /// Calls `f(key, value)` for all keys that are there, in no order. f must not use the transaction.
+  template <class F>
+  requires std::invocable<F&, KeyView, ValueView>
+  void for_each(F&& f) const {
+    visit_unchanged([&](const Entry& entry) { f(entry.key(), entry.value()); });
+    for (const Change& change : changes_) {
+      if (!change.present) continue;
+      f(KeyView(change.key), change.value ? ValueView(*change.value) : change.before->value());
+    }
+  }
+
+  [[nodiscard]] std::size_t size() const {
+    std::size_t keys = 0;
+    for_each([&keys](KeyView, ValueView) { ++keys; });
+    return keys;
+  }
+
+  /// Erases all keys; streams a DEL for each.
+  void clear() {
+    std::vector<Key> keys;
+    for_each([&keys](KeyView key, ValueView) { keys.push_back(Key(key)); });
+    for (const Key& key : keys) erase(key);
   }
 
  private:
@@ -177,6 +228,20 @@ class Transaction {
       index_.clear();  // the transaction is over
       throw;
     }
+  }
+
+  template <class F>
+  void visit_unchanged(F&& f) const {
+    if (declared_ != nullptr) detail::throw_error(Errc::not_declared);
+    std::uint64_t position = 0;
+    do {
+      const auto here = core_.table().covering(position);
+      Core::Table::for_each(*here.segment, [&](const Entry& entry) {
+        if (entry.expires_at_ms() <= now_) return;
+        if (find_change(Core::Table::hash(entry.key()), entry.key()) == nullptr) f(entry);
+      });
+      position = here.next;
+    } while (position != 0);
   }
 
   bool set_expiry(KeyView key, Expiry expiry) {

@@ -95,7 +95,26 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     following_.stop();
   }
 
+  /// Takes over a link whose handshake somebody else has heard, from the request to synchronise on. Whoever
+  /// started it hands its events on to what is returned; nothing: there is no room for another.
+  [[nodiscard]] std::shared_ptr<LinkEvents> adopt(const std::shared_ptr<TransportEngine>& engine,
+                                                  const std::shared_ptr<Link>& link,
+                                                  const ReplicaHandshake& handshake,
+                                                  const SyncRequest& request) {
+    const Turn turn(*this);
+    if (closed) return nullptr;
+    auto ready = ready_to_use(engine);
+    auto adopted = serving_.adopt(weak_from_this(), engine, link, handshake, request);
+    use(engine, std::move(ready));
+    return adopted;
+  }
+
   // --- Role -----------------------------------------------------------------------------------------
+
+  void replicate_from(std::shared_ptr<TransportEngine> engine, std::string_view address) {
+    if (info().role == Role::master) demote();
+    follow(std::move(engine), address);
+  }
 
   void promote() {
     const Turn turn(*this);

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace replikv::inline v0_1::detail {
 
@@ -38,6 +39,12 @@ class ReceiveBuffer {
     }
     if (!arrived.empty()) kept_.assign(as_text(arrived.subspan(consume(arrived))));
   }
+
+  /// Adds to what is kept, for a later `feed`.
+  void keep(Bytes arrived) { kept_.append(as_text(arrived)); }
+
+  /// Gives away what is kept.
+  [[nodiscard]] std::string take() noexcept { return std::exchange(kept_, {}); }
 
   [[nodiscard]] std::size_t size() const noexcept { return kept_.size(); }
   [[nodiscard]] std::size_t capacity() const noexcept { return kept_.capacity(); }

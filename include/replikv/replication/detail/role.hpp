@@ -35,6 +35,7 @@ class NodeHandle {
     throw_if(error);
     return node;
   }
+  [[nodiscard]] std::shared_ptr<Node> share() const { return node_; }
   [[nodiscard]] Node* get(std::error_code& error) const noexcept {
     error = node_ ? std::error_code{} : make_error_code(Errc::no_role);
     return node_.get();

@@ -106,6 +106,22 @@ class Serving {
     if (listening_port_ == 0) listening_port_ = port_of(bound);
   }
 
+  /// A link that is started already, and its peer has asked to synchronise; null where it was refused.
+  [[nodiscard]] std::shared_ptr<ReplicaLink> adopt(const std::weak_ptr<NodeCore>& node,
+                                                   const std::shared_ptr<TransportEngine>& engine,
+                                                   const std::shared_ptr<Link>& link,
+                                                   const ReplicaHandshake& handshake,
+                                                   const SyncRequest& request) {
+    wake_through(node, engine);
+    auto made = add_link(node, engine, link);
+    if (!made) return nullptr;
+    or_lose(*made, [&] {
+      made->session.begin(handshake, request, engine->now());
+      attend(*made);
+    });
+    return made;
+  }
+
   /// Closes every link to a replica; they may come back.
   void close_links(std::string_view why) noexcept {
     end_transfer();
@@ -231,17 +247,27 @@ class Serving {
   // A link that there is no memory for closes, because nobody holds it.
   void accept_link(const std::weak_ptr<NodeCore>& node, const std::shared_ptr<TransportEngine>& engine,
                    const std::shared_ptr<Link>& link) {
-    if (links_.size() >= core_.options.replicas_max) {
-      core_.log(LogLevel::warning,
-                [&] { return "Refused a link from " + link->peer_address() + ": replicas_max is reached"; });
-      return link->close();
-    }
-    auto made = std::make_shared<ReplicaLink>(node, *this, core_.options, engine, link);
-    links_.push_back(made);
+    const auto made = add_link(node, engine, link);
+    if (!made) return;
     or_lose(*made, [&] {
       made->arm();
       link->start(made);
     });
+  }
+
+  // Null, and the link closed: there are too many.
+  [[nodiscard]] std::shared_ptr<ReplicaLink> add_link(const std::weak_ptr<NodeCore>& node,
+                                                      const std::shared_ptr<TransportEngine>& engine,
+                                                      const std::shared_ptr<Link>& link) {
+    if (links_.size() >= core_.options.replicas_max) {
+      core_.log(LogLevel::warning,
+                [&] { return "Refused a link from " + link->peer_address() + ": replicas_max is reached"; });
+      link->close();
+      return nullptr;
+    }
+    auto made = std::make_shared<ReplicaLink>(node, *this, core_.options, engine, link);
+    links_.push_back(made);
+    return made;
   }
 
   // What is appended to the stream is sent from each engine's own context.

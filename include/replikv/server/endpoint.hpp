@@ -1,0 +1,185 @@
+// The Redis endpoint of a node: whoever speaks RESP to it finds one more Redis server, whose data are the
+// application's own stores.
+#pragma once
+
+#include <replikv/core/error.hpp>
+#include <replikv/replication/node.hpp>
+#include <replikv/server/command.hpp>
+#include <replikv/server/detail/client_link.hpp>
+#include <replikv/server/detail/commands/all.hpp>
+#include <replikv/server/detail/server.hpp>
+#include <replikv/server/detail/store_keyspace.hpp>
+#include <replikv/server/options.hpp>
+#include <replikv/transport/transport.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace replikv::inline v0_1 {
+namespace detail {
+
+/// Listeners and the regular work of a server; the part of an endpoint that does not depend on its stores.
+class EndpointCore {
+ public:
+  explicit EndpointCore(std::shared_ptr<Server> server) : server_(std::move(server)) {}
+  EndpointCore(const EndpointCore&) = delete;
+  EndpointCore& operator=(const EndpointCore&) = delete;
+  ~EndpointCore() { close(); }
+
+  std::string listen(const std::shared_ptr<TransportEngine>& engine, std::string_view address,
+                     std::error_code& error) {
+    std::string bound;
+    auto accept = [weak = std::weak_ptr(server_),
+                   weak_engine = std::weak_ptr(engine)](const std::shared_ptr<Link>& link) {
+      const auto server = weak.lock();
+      const auto its_engine = weak_engine.lock();
+      if (server && its_engine) accept_link(server, its_engine, link);
+    };
+    auto listener = engine->listen(address, std::move(accept), bound, error);
+    if (error) return bound;
+    const std::lock_guard lock(mutex_);
+    listeners_.push_back(std::move(listener));
+    if (!beating_) beating_ = Beat::start(server_, engine);
+    return bound;
+  }
+
+  [[nodiscard]] Server& server() const noexcept { return *server_; }
+
+ private:
+  /// Looks after all clients ten times a second.
+  class Beat : public std::enable_shared_from_this<Beat> {
+   public:
+    static std::shared_ptr<Beat> start(const std::shared_ptr<Server>& server,
+                                       const std::shared_ptr<TransportEngine>& engine) {
+      auto beat = std::make_shared<Beat>(server, engine);
+      beat->again();
+      return beat;
+    }
+    Beat(const std::shared_ptr<Server>& server, const std::shared_ptr<TransportEngine>& engine)
+        : server_(server), engine_(engine) {}
+
+   private:
+    void again() {
+      const auto engine = engine_.lock();
+      if (!engine) return;
+      timer_ = engine->at(engine->now() + std::chrono::milliseconds(100), [weak = weak_from_this()] {
+        const auto self = weak.lock();
+        const auto server = self ? self->server_.lock() : nullptr;
+        const auto its_engine = self ? self->engine_.lock() : nullptr;
+        if (!server || !its_engine) return;
+        {
+          const Server::Turn turn(*server);
+          if (server->closed) return;
+          server->look_after_clients(its_engine->now());
+        }
+        self->again();
+      });
+    }
+
+    std::weak_ptr<Server> server_;
+    std::weak_ptr<TransportEngine> engine_;
+    std::unique_ptr<Registration> timer_;
+  };
+
+  static void accept_link(const std::shared_ptr<Server>& server,
+                          const std::shared_ptr<TransportEngine>& engine, const std::shared_ptr<Link>& link) {
+    const Server::Turn turn(*server);
+    if (server->closed) return;
+    ++server->counts.connections_received;
+    const std::string refusal = server->refusal_of_connection(*link);
+    if (!refusal.empty()) {
+      ++server->counts.connections_rejected;
+      std::string reply;
+      resp::append_error(reply, refusal);
+      const SharedBytes bytes(std::move(reply));
+      link->send({&bytes, 1});
+      return link->close();
+    }
+    auto client = std::make_shared<ClientLink>(server, server->next_client_id(), engine, link);
+    client->authenticated = server->options.password.empty();
+    if (!client->authenticated) client->parser.set_limits(resp::ParserLimits::unauthenticated());
+    server->add(client);
+    link->start(client);
+  }
+
+  void close() noexcept {
+    {
+      const std::lock_guard lock(mutex_);
+      listeners_.clear();
+      beating_ = nullptr;
+    }
+    const Server::Turn turn(*server_);
+    server_->closed = true;
+    for (const auto& client : std::vector(server_->clients())) client->close_link();
+  }
+
+  const std::shared_ptr<Server> server_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Registration>> listeners_;
+  std::shared_ptr<Beat> beating_;
+};
+
+/// The databases of a node, as clients see them.
+template <class... Stores>
+[[nodiscard]] std::vector<std::unique_ptr<server::Keyspace>> keyspaces_of(
+    const replikv::Node<Stores...>& node) {
+  std::vector<std::unique_ptr<server::Keyspace>> keyspaces;
+  node.for_each_store([&keyspaces]<class K, class V, class P>(Store<K, V, P>& store) {
+    keyspaces.push_back(std::make_unique<StoreKeyspace<K, V, P>>(store));
+  });
+  return keyspaces;
+}
+
+}  // namespace detail
+
+/// Serves a node's stores to clients and replicas, on one port, as redis-server does.
+///
+///     Node node{store};
+///     RedisEndpoint endpoint{node};
+///     endpoint.listen(tcp, "127.0.0.1:6379");      // $ redis-cli set name value
+///
+/// Clients see what the application writes and the application what clients write, at once; both are
+/// streamed. Values of other types than std::string are served as the bytes of their Codec. The node must
+/// outlive the endpoint.
+///
+/// Thread safety  every call from any thread
+class RedisEndpoint {
+ public:
+  template <class... Stores>
+  explicit RedisEndpoint(Node<Stores...>& node, EndpointOptions options = {})
+      : core_(std::make_shared<detail::Server>(std::move(options), detail::NodeAccess::node(node),
+                                               detail::keyspaces_of(node))) {
+    server::commands::add_all(core_.server().commands);
+  }
+
+  /// Lets clients and replicas connect. Returns the address, with the port that was chosen for port 0.
+  template <Transport T>
+  std::string listen(const T& transport, std::string_view address) {
+    std::error_code error;
+    std::string bound = listen(transport, address, error);
+    detail::throw_if(error);
+    return bound;
+  }
+  template <Transport T>
+  std::string listen(const T& transport, std::string_view address, std::error_code& error) {
+    return core_.listen(transport.engine(), address, error);
+  }
+
+  /// Adds a command of the application's own, or puts it in the place of the one of its name.
+  void add(server::Command command) {
+    const detail::Server::Turn turn(core_.server());
+    core_.server().commands.add(std::move(command));
+  }
+
+ private:
+  detail::EndpointCore core_;
+};
+
+}  // namespace replikv::inline v0_1

@@ -1,0 +1,68 @@
+// One Redis database as the commands of clients see it: keys and values are bytes, whatever the types of the
+// store behind it. Writes are refused, streamed and counted like those of the application itself.
+#pragma once
+
+#include <replikv/core/clock.hpp>
+#include <replikv/core/detail/function_ref.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace replikv::inline v0_1::server {
+
+/// A database. Keys that have expired are not there.
+///
+/// Errors  writes throw `Error` as a store's do, and then nothing was changed; bytes that are no key or value
+///         of the store's types: `Errc::bad_value`
+class Keyspace {
+ public:
+  using OnValue = detail::FunctionRef<void(std::string_view value)>;
+  using OnEntry = detail::FunctionRef<void(std::string_view key, std::string_view value)>;
+  using Steps = detail::FunctionRef<void(Keyspace& keys)>;
+
+  /// The expiry of a key that does not expire.
+  static constexpr WallTime never = WallTime::max();
+
+  virtual ~Keyspace() = default;
+
+  // --- Reading ------------------------------------------------------------------------------------
+
+  /// Calls `f(value)` without copying the value, which is valid during the call; `f` must not come back to
+  /// the keyspace. False, and no call, when the key is not there.
+  virtual bool visit(std::string_view key, OnValue f) const = 0;
+  [[nodiscard]] bool contains(std::string_view key) const {
+    return visit(key, [](std::string_view) {});
+  }
+  /// `never`, or when the key expires; nothing when it is not there.
+  [[nodiscard]] virtual std::optional<WallTime> expires_at(std::string_view key) const = 0;
+  /// Keys, with those that have expired and are not deleted yet.
+  [[nodiscard]] virtual std::size_t size() const = 0;
+  /// As `Store::scan`; inside `atomically` all keys come at once.
+  virtual std::uint64_t scan(std::uint64_t cursor, OnEntry f) const = 0;
+  [[nodiscard]] virtual WallTime now() const = 0;
+
+  // --- Writing ------------------------------------------------------------------------------------
+
+  /// Sets value and expiry; a time that has passed removes the key.
+  virtual void set(std::string_view key, std::string_view value, WallTime expires_at) = 0;
+  /// Sets the value; the expiry, if there is one, stays.
+  virtual void replace(std::string_view key, std::string_view value) = 0;
+  /// True when the key was there.
+  virtual bool erase(std::string_view key) = 0;
+  /// True when the key was there and has another expiry now; `never` takes the expiry away.
+  virtual bool set_expiry(std::string_view key, WallTime expires_at) = 0;
+  virtual void clear() = 0;
+
+  // --- Several steps ------------------------------------------------------------------------------
+
+  /// Runs `steps` alone: nobody else reads or writes these keys meanwhile, and no others may be used in it.
+  /// What it wrote happens at once when it returns; if it throws, nothing happens.
+  virtual void atomically(std::span<const std::string_view> keys, Steps steps) = 0;
+  /// The same with all keys.
+  virtual void atomically(Steps steps) = 0;
+};
+
+}  // namespace replikv::inline v0_1::server

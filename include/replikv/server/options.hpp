@@ -1,0 +1,42 @@
+// Everything that can be chosen about an endpoint. Names follow the directives of redis-server that they
+// stand for; defaults are those of Redis 7.0 unless it says otherwise.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace replikv::inline v0_1 {
+
+/// How much a client may leave unread before its link is closed (client-output-buffer-limit).
+struct ClientOutputLimit {
+  std::uint64_t hard_bytes;  ///< at once; 0: no limit
+  std::uint64_t soft_bytes;  ///< when exceeded for `soft_for` without a break; 0: no limit
+  std::chrono::seconds soft_for{0};
+};
+
+struct EndpointOptions {
+  // --- Who may come in ------------------------------------------------------------------------------
+  std::string password{};            ///< requirepass: that of the user "default"; empty: none is asked for
+  bool protected_mode = true;        ///< without a password, only clients of this machine are served
+  std::size_t clients_max = 10'000;  ///< maxclients, replicas among them
+  bool allow_debug = false;          ///< enable-debug-command
+
+  // --- What a client may cost ------------------------------------------------------------------------
+  std::chrono::seconds idle_timeout{0};  ///< timeout: silence that ends a link; 0: none does
+  std::chrono::seconds login_timeout{
+      10};  ///< ours: to authenticate, where a password is asked for; 0: for ever
+  std::size_t query_buffer_bytes_max = std::size_t{1} << 30;  ///< client-query-buffer-limit
+  /// Of what a client has asked for and does not read. Its commands wait while a megabyte of replies does, so
+  /// only single large replies, or a flood of further commands, exceed this; Redis makes all replies and has
+  /// no limit.
+  ClientOutputLimit output_limit{std::uint64_t{256} << 20, 0, {}};
+  ClientOutputLimit subscriber_output_limit{std::uint64_t{32} << 20, std::uint64_t{8} << 20,
+                                            std::chrono::seconds{60}};
+
+  // --- On a replica ----------------------------------------------------------------------------------
+  bool serve_stale_data = true;  ///< replica-serve-stale-data: while the link to the master is down
+};
+
+}  // namespace replikv::inline v0_1
