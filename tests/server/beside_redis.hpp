@@ -80,7 +80,9 @@ class BesideRedis {
 
   /// What each answers, where that may differ.
   std::pair<std::string, std::string> both(std::string_view line) {
-    const auto words = words_of(line);
+    return both(words_of(line));
+  }
+  std::pair<std::string, std::string> both(const std::vector<std::string>& words) {
     for (interop::RedisClient* client : {&our_client_, &their_client_}) {
       client->add_words(words);
       client->send_pipeline();
