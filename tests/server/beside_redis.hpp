@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <cstddef>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <tests/interop/redis_client.hpp>
@@ -77,6 +78,7 @@ class BesideRedis {
   void same(const std::vector<std::string_view>& lines) {
     for (const std::string_view line : lines) same(line);
   }
+  void same(std::initializer_list<std::string_view> lines) { same(std::vector(lines)); }  // also of two
 
   /// What each answers, where that may differ.
   std::pair<std::string, std::string> both(std::string_view line) {
