@@ -2,14 +2,20 @@
 #pragma once
 
 #include <replikv/server/detail/command_table.hpp>
+#include <replikv/server/detail/commands/bits.hpp>
 #include <replikv/server/detail/commands/connection.hpp>
+#include <replikv/server/detail/commands/counters.hpp>
+#include <replikv/server/detail/commands/lcs.hpp>
 #include <replikv/server/detail/commands/strings.hpp>
 #include <replikv/server/detail/commands/synchronisation.hpp>
 
 namespace replikv::inline v0_1::server::commands {
 
 inline void add_all(detail::CommandTable& table) {
+  add_bits(table);
   add_connection(table);
+  add_counters(table);
+  add_lcs(table);
   add_strings(table);
   add_synchronisation(table);
 }
