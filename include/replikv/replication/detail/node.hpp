@@ -316,7 +316,7 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     }
     if (mends) stream->wake();
     // Deleting takes the stores' locks and wakes who sends: not in a turn.
-    if (gate->owns_expiry()) {
+    if (gate->owns_expiry() && expires_actively) {
       const Duration budget = home_->is_virtual() ? Duration::max() : Duration{expiry_budget};
       for (Database* database : databases) attempt([&] { database->expire_due(budget); });
     }
