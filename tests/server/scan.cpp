@@ -19,13 +19,48 @@ using served::Served;
 
 TEST_CASE("SCAN reads its cursor and options as redis-server does") {
   BesideRedis both;
-  both.same({"SCAN 0", "SCAN 00", "SCAN \"\"", "SCAN +0", "SCAN -0", "SCAN x", "SCAN 1x", "SCAN + ", "SCAN \" 0\"",
-             "SCAN 18446744073709551616", "SCAN 0 COUNT", "SCAN 0 COUNT 0", "SCAN 0 COUNT -1", "SCAN 0 COUNT x",
-             "SCAN 0 COUNT 9223372036854775807", "SCAN 0 MATCH", "SCAN 0 TYPE", "SCAN 0 NOPE", "SCAN 0 NOPE x",
-             "SCAN x NOPE", "SCAN", "KEYS", "KEYS a b", "KEYS *", "RANDOMKEY", "RANDOMKEY x", "SET a 1", "RANDOMKEY",
-             "KEYS *", "KEYS b*", "SCAN 0 COUNT 100000", "SCAN 0 COUNT 100000 MATCH b", "SCAN 0 count 100000 type STRING",
-             "SCAN 0 COUNT 100000 TYPE list", "SCAN 0 COUNT 100000 TYPE nothing", "DEL a", "SET \"\" 1", "KEYS *",
-             "KEYS **", "SCAN 0 COUNT 100000 MATCH *", "SCAN 0 COUNT 100000 MATCH **", "RANDOMKEY"});
+  both.same({"SCAN 0",
+             "SCAN 00",
+             "SCAN \"\"",
+             "SCAN +0",
+             "SCAN -0",
+             "SCAN x",
+             "SCAN 1x",
+             "SCAN + ",
+             "SCAN \" 0\"",
+             "SCAN 18446744073709551616",
+             "SCAN 0 COUNT",
+             "SCAN 0 COUNT 0",
+             "SCAN 0 COUNT -1",
+             "SCAN 0 COUNT x",
+             "SCAN 0 COUNT 9223372036854775807",
+             "SCAN 0 MATCH",
+             "SCAN 0 TYPE",
+             "SCAN 0 NOPE",
+             "SCAN 0 NOPE x",
+             "SCAN x NOPE",
+             "SCAN",
+             "KEYS",
+             "KEYS a b",
+             "KEYS *",
+             "RANDOMKEY",
+             "RANDOMKEY x",
+             "SET a 1",
+             "RANDOMKEY",
+             "KEYS *",
+             "KEYS b*",
+             "SCAN 0 COUNT 100000",
+             "SCAN 0 COUNT 100000 MATCH b",
+             "SCAN 0 count 100000 type STRING",
+             "SCAN 0 COUNT 100000 TYPE list",
+             "SCAN 0 COUNT 100000 TYPE nothing",
+             "DEL a",
+             "SET \"\" 1",
+             "KEYS *",
+             "KEYS **",
+             "SCAN 0 COUNT 100000 MATCH *",
+             "SCAN 0 COUNT 100000 MATCH **",
+             "RANDOMKEY"});
 }
 
 TEST_CASE("RANDOMKEY has a null of each protocol for an empty database") {
@@ -102,7 +137,8 @@ TEST_CASE("RANDOMKEY finds every key sooner or later") {
   Served served;
   auto client = served.client();
   for (const std::size_t size : {1U, 5U}) {
-    while (served.stores[0].size() < size) served.stores[0].set("k" + std::to_string(served.stores[0].size()), "v");
+    while (served.stores[0].size() < size)
+      served.stores[0].set("k" + std::to_string(served.stores[0].size()), "v");
     std::set<std::string> seen;
     for (int i = 0; i < 5'000 && seen.size() < size; ++i) seen.insert(client.command("RANDOMKEY").text);
     CHECK(seen.size() == size);
