@@ -5,7 +5,14 @@
 #include <replikv/server/detail/commands/bits.hpp>
 #include <replikv/server/detail/commands/connection.hpp>
 #include <replikv/server/detail/commands/counters.hpp>
+#include <replikv/server/detail/commands/databases.hpp>
+#include <replikv/server/detail/commands/debug.hpp>
+#include <replikv/server/detail/commands/dump.hpp>
+#include <replikv/server/detail/commands/expiry.hpp>
+#include <replikv/server/detail/commands/inspection.hpp>
+#include <replikv/server/detail/commands/keys.hpp>
 #include <replikv/server/detail/commands/lcs.hpp>
+#include <replikv/server/detail/commands/scan.hpp>
 #include <replikv/server/detail/commands/strings.hpp>
 #include <replikv/server/detail/commands/synchronisation.hpp>
 
@@ -16,6 +23,13 @@ inline void add_all(detail::CommandTable& table) {
   add_connection(table);
   add_counters(table);
   add_lcs(table);
+  add_databases(table);
+  add_debug(table);
+  add_dump(table);
+  add_expiry(table);
+  add_inspection(table);
+  add_keys(table);
+  add_scan(table);
   add_strings(table);
   add_synchronisation(table);
 }
