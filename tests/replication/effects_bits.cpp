@@ -101,7 +101,7 @@ TEST_CASE("BITFIELD: malformed operations have diverged, and none of the others 
       {{"SET k a"}, "BITFIELD k SET u8 #-1 1", Reason::malformed},
       {{"SET k a"}, "BITFIELD k SET u8 4294967296 1", Reason::malformed},
       {{"SET k a"}, "BITFIELD k SET u8 #536870912 1", Reason::malformed},
-      {{"SET k a"}, "BITFIELD k SET u8 4294967295 1", Reason::malformed},
+      {{"SET k a"}, "BITFIELD k SET u8 4294967295 1", Reason::too_large},
       {{"SET k a"}, "BITFIELD k SET u8 #9223372036854775807 1", Reason::malformed},
       {{"SET k a"}, "BITFIELD k SET u8 0", Reason::malformed},
       {{"SET k a"}, "BITFIELD k SET u8 0 x", Reason::malformed},

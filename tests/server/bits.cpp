@@ -156,4 +156,13 @@ TEST_CASE("BITFIELD: what is malformed is refused in the words of redis-server, 
   }
 }
 
+// redis-server makes one that is a byte longer than strings may be.
+TEST_CASE("BITFIELD does not write behind the longest string") {
+  served::Served served;
+  auto client = served.client();
+  CHECK(client.command("BITFIELD", "k", "SET", "u8", "4294967295", 1).text ==
+        "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+  CHECK(served.stores[0].empty());
+}
+
 }  // namespace
