@@ -1,0 +1,108 @@
+// Writes to several databases at once: inside a transaction, beside a snapshot, and when something fails.
+#include <replikv/replication/detail/whole_databases.hpp>
+#include <replikv/replikv.hpp>
+#include <replikv/server.hpp>
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+namespace {
+
+using namespace std::chrono_literals;
+using Strings = replikv::Store<std::string, std::string>;
+using Numbers = replikv::Store<std::string, std::uint64_t>;
+using Keyspace = replikv::server::Keyspace;
+using StringKeyspace = replikv::detail::StoreKeyspace<std::string, std::string, replikv::DefaultPolicy>;
+
+const replikv::WallTime far_off{4'000'000'000'000ms};
+
+TEST_CASE("inside a transaction two databases are swapped key by key") {
+  Strings first, second;
+  first.set("a", "1", far_off);
+  first.set("both", "one");
+  second.set("b", "2");
+  second.set("both", "two", far_off);
+  StringKeyspace one(first), other(second);
+  one.atomically([&](Keyspace& held_one) {
+    CHECK(held_one.is_locked());
+    other.atomically([&](Keyspace& held_other) {
+      replikv::server::commands::swap_key_by_key(held_one, held_other);
+      replikv::server::commands::swap_key_by_key(held_one, held_one);
+    });
+  });
+  CHECK_FALSE(one.is_locked());
+  CHECK(first.size() == 2);
+  CHECK(first.get("b") == "2");
+  CHECK(first.get("both") == "two");
+  CHECK(first.expires_at("both") == far_off);
+  CHECK(second.size() == 2);
+  CHECK(second.get("a") == "1");
+  CHECK(second.expires_at("a") == far_off);
+  CHECK(second.get("both") == "one");
+  CHECK(second.expires_at("both") == replikv::WallTime::max());
+}
+
+TEST_CASE("stores of different types are not swapped, and what does not fit is not moved") {
+  Strings texts;
+  Numbers numbers;
+  replikv::Node node(texts, numbers);
+  const auto inner = replikv::detail::NodeAccess::node(node);
+  texts.set("a", "no number");
+  texts.set("b", "12");
+  const auto before = node.position();
+  CHECK_THROWS_AS(replikv::detail::swap_databases(*inner, 0, 0, 1), replikv::Error);
+  CHECK_THROWS_AS(replikv::detail::move_key(*inner, 0, 1, "a", texts.now()), replikv::Error);
+  CHECK(node.position().offset == before.offset);
+  CHECK(texts.get("a") == "no number");
+  CHECK(numbers.empty());
+  CHECK(replikv::detail::move_key(*inner, 0, 1, "b", texts.now()));
+  CHECK_FALSE(texts.contains("b"));
+}
+
+TEST_CASE("a replica's databases are not swapped, cleared or moved from") {
+  Strings first, second;
+  first.set("a", "1");
+  replikv::Node node(first, second);
+  replikv::InProcessTransport nowhere;
+  node.replicate_from(nowhere, "nobody");
+  const auto inner = replikv::detail::NodeAccess::node(node);
+  const std::string_view flush = "FLUSHALL";
+  CHECK_THROWS_AS(replikv::detail::swap_databases(*inner, 0, 0, 1), replikv::Error);
+  CHECK_THROWS_AS(replikv::detail::clear_databases(*inner, 0, {&flush, 1}), replikv::Error);
+  CHECK_THROWS_AS(replikv::detail::move_key(*inner, 0, 1, "a", first.now()), replikv::Error);
+  CHECK(first.get("a") == "1");
+  CHECK(second.empty());
+}
+
+TEST_CASE("a snapshot under way shows what there was before databases were swapped and cleared") {
+  Strings first, second;
+  for (int i = 0; i < 1'000; ++i) first.set(std::to_string(i), "first");
+  replikv::Node node(first, second);
+  const auto inner = replikv::detail::NodeAccess::node(node);
+  const auto keys_in = [](replikv::detail::DatabaseSnapshot& snapshot) {
+    std::string bytes;
+    while (snapshot.next(bytes)) {
+    }
+    return snapshot.keys();
+  };
+  std::unique_ptr<replikv::detail::DatabaseSnapshot> of_first, of_second;
+  {
+    const replikv::detail::LockedDatabases locked(inner->databases);
+    of_first = inner->databases[0]->begin_snapshot();
+    of_second = inner->databases[1]->begin_snapshot();
+  }
+  CHECK(replikv::detail::move_key(*inner, 0, 1, "7", first.now()));
+  replikv::detail::swap_databases(*inner, 0, 0, 1);
+  const std::string_view flush = "FLUSHALL";
+  replikv::detail::clear_databases(*inner, 0, {&flush, 1});
+  CHECK(first.empty());
+  CHECK(second.empty());
+  CHECK(keys_in(*of_first) == 1'000);
+  CHECK(keys_in(*of_second) == 0);
+}
+
+}  // namespace
