@@ -6,9 +6,13 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
 #include <string>
 #include <string_view>
-#include <system_error>
+#include <tests/failing_allocation.hpp>
 
 namespace {
 
@@ -103,6 +107,56 @@ TEST_CASE("a snapshot under way shows what there was before databases were swapp
   CHECK(second.empty());
   CHECK(keys_in(*of_first) == 1'000);
   CHECK(keys_in(*of_second) == 0);
+}
+
+/// Runs `operation` on a node with a snapshot under way, with ever more memory, until it gets through. What
+/// failed has changed nothing and streamed nothing.
+template <class Operation>
+int fail_each_allocation(Operation&& operation) {
+  for (int failures = 0;; ++failures) {
+    Strings first, second;
+    for (int i = 0; i < 50; ++i)
+      first.set("a key that is too long for a small string " + std::to_string(i), "v");
+    second.set("other", "v");
+    replikv::Node node(first, second);
+    const auto inner = replikv::detail::NodeAccess::node(node);
+    std::unique_ptr<replikv::detail::DatabaseSnapshot> snapshots[2];
+    {
+      const replikv::detail::LockedDatabases locked(inner->databases);
+      for (std::size_t i = 0; i < 2; ++i) snapshots[i] = inner->databases[i]->begin_snapshot();
+    }
+    const auto before = node.position();
+    bool is_done = true;
+    failing_allocation::fail_after(static_cast<std::size_t>(failures));
+    try {
+      operation(*inner);
+    } catch (const std::bad_alloc&) {
+      is_done = false;
+    }
+    failing_allocation::stop();
+    CAPTURE(failures);
+    if (is_done) {
+      CHECK(node.position().offset > before.offset);
+      return failures;
+    }
+    REQUIRE(node.position().offset == before.offset);
+    REQUIRE(first.size() == 50);
+    REQUIRE(first.contains("a key that is too long for a small string 7"));
+    REQUIRE(second.size() == 1);
+    REQUIRE(failures < 1'000);
+  }
+}
+
+TEST_CASE("without memory a write to several databases does nothing, in the stores and in the stream") {
+  CHECK(fail_each_allocation([](replikv::detail::Node& node) {
+          const replikv::WallTime now{std::chrono::milliseconds(1)};
+          static_cast<void>(
+              replikv::detail::move_key(node, 0, 1, "a key that is too long for a small string 7", now));
+        }) > 2);
+  const std::string_view flush[] = {"FLUSHALL", std::string_view("ASYNC")};
+  CHECK(fail_each_allocation(
+            [&flush](replikv::detail::Node& node) { replikv::detail::clear_databases(node, 0, flush); }) > 2);
+  fail_each_allocation([](replikv::detail::Node& node) { replikv::detail::swap_databases(node, 0, 0, 1); });
 }
 
 }  // namespace
