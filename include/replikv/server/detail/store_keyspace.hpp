@@ -172,6 +172,7 @@ class StoreKeyspace final : public server::Keyspace {
     }
   }
   void atomically(Steps steps) override { store_.transaction(running(steps)); }
+  [[nodiscard]] bool is_locked() const noexcept override { return false; }
 
  private:
   [[nodiscard]] static auto running(Steps steps) {
