@@ -2,16 +2,24 @@
 #pragma once
 
 #include <replikv/server/detail/command_table.hpp>
+#include <replikv/server/detail/commands/clients.hpp>
 #include <replikv/server/detail/commands/connection.hpp>
+#include <replikv/server/detail/commands/monitoring.hpp>
+#include <replikv/server/detail/commands/pub_sub.hpp>
 #include <replikv/server/detail/commands/strings.hpp>
 #include <replikv/server/detail/commands/synchronisation.hpp>
+#include <replikv/server/detail/commands/transactions.hpp>
 
 namespace replikv::inline v0_1::server::commands {
 
 inline void add_all(detail::CommandTable& table) {
+  add_clients(table);
   add_connection(table);
+  add_monitoring(table);
+  add_pub_sub(table);
   add_strings(table);
   add_synchronisation(table);
+  add_transactions(table);
 }
 
 }  // namespace replikv::inline v0_1::server::commands
