@@ -30,10 +30,26 @@ TEST_CASE("MONITOR shows what redis-server shows") {
   ClientOfBoth monitor(both);
   both.same({"SET before 1", "PING"});
   monitor.same("MONITOR");
-  for (const char* line :
-       {"SET a \"x\\x00\\n\\r\\t\\\\\\\"\\xff~\"", "GET a", "SELECT 3", "GET a", "CLIENT PAUSE 0",
-        "CLIENT GETNAME", "NOPE", "GET", "MULTI", "SET b 1", "CLIENT LIST", "EXEC", "AUTH secret", "HELLO 2",
-        "SLOWLOG LEN", "PING", "PUBLISH a b", "RESET", "ECHO end"}) {
+  for (const char* line : {"SET a \"x\\x00\\n\\r\\t\\\\\\\"\\xff~\"",
+                           "GET a",
+                           "SELECT 3",
+                           "GET a",
+                           "CLIENT PAUSE 0",
+                           "CLIENT GETNAME",
+                           "NOPE",
+                           "GET",
+                           "MULTI",
+                           "SET b 1",
+                           "CLIENT LIST",
+                           "EXEC",
+                           "AUTH secret",
+                           "HELLO 2",
+                           "HELLO 2 AUTH default secret SETNAME a",
+                           "SLOWLOG LEN",
+                           "PING",
+                           "PUBLISH a b",
+                           "RESET",
+                           "ECHO end"}) {
     if (std::string_view(line) == "CLIENT LIST") continue;
     both.both(line);
   }

@@ -619,9 +619,23 @@ class Server : private WriteObserver {
         std::chrono::system_clock::now().time_since_epoch());
   }
 
+  // Source  Redis 7.0: what AUTH and HELLO say of users and passwords is shown to nobody
+  [[nodiscard]] static std::vector<std::string_view> without_secrets(const RegisteredCommand& command,
+                                                                     resp::Arguments words) {
+    std::vector<std::string_view> shown(words.begin(), words.end());
+    const bool is_auth = command.command.name == "auth";
+    for (std::size_t i = 1; i < shown.size(); ++i) {
+      if (is_auth) shown[i] = "(redacted)";
+      if (command.command.name == "hello" && to_lower(words[i]) == "auth") {
+        for (std::size_t end = std::min(i + 3, shown.size()); ++i < end;) shown[i] = "(redacted)";
+        break;
+      }
+    }
+    return shown;
+  }
+
   void show_monitors(const Client& client, const RegisteredCommand& command, resp::Arguments words) {
     if (command.is(CommandFlag::admin) || command.is(CommandFlag::skip_monitor)) return;
-    const bool is_secret = command.command.name == "auth" || command.command.name == "hello";
     const std::string micros = std::to_string(wall_now().count());
     const std::size_t seconds = micros.size() - 6;
     const std::string peer = client.address.starts_with('/')
@@ -629,9 +643,9 @@ class Server : private WriteObserver {
                                  : client.address;
     std::string line = "+" + micros.substr(0, seconds) + "." + micros.substr(seconds) + " [" +
                        std::to_string(client.database) + " " + peer + "]";
-    for (std::size_t i = 0; i < words.size(); ++i) {
+    for (const std::string_view word : without_secrets(command, words)) {
       line += ' ';
-      append_quoted(line, is_secret && i > 0 ? "(redacted)" : words[i]);
+      append_quoted(line, word);
     }
     line += "\r\n";
     for (Client* const monitor : monitors_) {
@@ -653,8 +667,9 @@ class Server : private WriteObserver {
     }
     const auto slow = options.slowlog_slower_than;
     if (slow.count() < 0 || took < slow || command.is(CommandFlag::skip_slowlog) || client.is_blocked) return;
-    slow_log.add(words, at_s, std::chrono::duration_cast<std::chrono::microseconds>(took), client.address,
-                 client.name, options.slowlog_entries_max);
+    slow_log.add(without_secrets(command, words), at_s,
+                 std::chrono::duration_cast<std::chrono::microseconds>(took), client.address, client.name,
+                 options.slowlog_entries_max);
   }
 
   // --- Pausing --------------------------------------------------------------------------------------
