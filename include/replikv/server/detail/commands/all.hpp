@@ -2,8 +2,11 @@
 #pragma once
 
 #include <replikv/server/detail/command_table.hpp>
+#include <replikv/server/detail/commands/bits.hpp>
 #include <replikv/server/detail/commands/clients.hpp>
 #include <replikv/server/detail/commands/connection.hpp>
+#include <replikv/server/detail/commands/counters.hpp>
+#include <replikv/server/detail/commands/lcs.hpp>
 #include <replikv/server/detail/commands/monitoring.hpp>
 #include <replikv/server/detail/commands/pub_sub.hpp>
 #include <replikv/server/detail/commands/strings.hpp>
@@ -13,8 +16,11 @@
 namespace replikv::inline v0_1::server::commands {
 
 inline void add_all(detail::CommandTable& table) {
+  add_bits(table);
   add_clients(table);
   add_connection(table);
+  add_counters(table);
+  add_lcs(table);
   add_monitoring(table);
   add_pub_sub(table);
   add_strings(table);

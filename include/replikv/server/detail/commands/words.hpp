@@ -37,6 +37,8 @@ namespace replikv::inline v0_1::server::commands {
 struct TimeUnit {
   bool is_relative;
   std::int64_t milliseconds;
+
+  friend constexpr bool operator==(const TimeUnit&, const TimeUnit&) = default;
 };
 
 /// The wall time that an argument stands for. One that cannot be counted: `CommandError` with the command's
