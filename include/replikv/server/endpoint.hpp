@@ -54,6 +54,7 @@ class EndpointCore {
     };
     auto listener = engine->listen(address, std::move(accept), bound, error);
     if (error) return bound;
+    server_->node->live_by(engine);
     const std::lock_guard lock(mutex_);
     listeners_.push_back(std::move(listener));
     if (!beating_) beating_ = Beat::start(server_, engine);

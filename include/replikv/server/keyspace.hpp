@@ -75,6 +75,9 @@ class Keyspace {
   virtual void atomically(std::span<const std::string_view> keys, Steps steps) = 0;
   /// The same with all keys.
   virtual void atomically(Steps steps) = 0;
+  /// True of what `atomically` hands to its steps: locks are held, and those of another database must not
+  /// be taken as well.
+  [[nodiscard]] virtual bool is_locked() const noexcept { return false; }
 };
 
 }  // namespace replikv::inline v0_1::server

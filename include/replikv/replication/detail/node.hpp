@@ -96,6 +96,14 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     following_.stop();
   }
 
+  /// Has the node's regular work done by an engine that somebody else listens with.
+  void live_by(const std::shared_ptr<TransportEngine>& engine) {
+    const Turn turn(*this);
+    if (closed) return;
+    auto ready = ready_to_use(engine);
+    use(engine, std::move(ready));
+  }
+
   /// Takes over a link whose handshake somebody else has heard, from the request to synchronise on. Whoever
   /// started it hands its events on to what is returned; nothing: there is no room for another.
   [[nodiscard]] std::shared_ptr<LinkEvents> adopt(const std::shared_ptr<TransportEngine>& engine,
@@ -323,7 +331,7 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     }
     if (mends) stream->wake();
     // Deleting takes the stores' locks and wakes who sends: not in a turn.
-    if (gate->owns_expiry()) {
+    if (gate->owns_expiry() && expires_actively) {
       const Duration budget = home_->is_virtual() ? Duration::max() : Duration{expiry_budget};
       for (Database* database : databases) attempt([&] { database->expire_due(budget); });
     }

@@ -89,6 +89,7 @@ class TransactionKeyspace final : public server::Keyspace {
 
   void atomically(std::span<const std::string_view>, Steps steps) override { steps(*this); }
   void atomically(Steps steps) override { steps(*this); }
+  [[nodiscard]] bool is_locked() const noexcept override { return true; }
 
  private:
   Transaction<Key, Value, Policy>& transaction_;
