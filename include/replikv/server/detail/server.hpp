@@ -302,6 +302,7 @@ class Server : private WriteObserver {
   void receive(Client& client, Bytes bytes, TimePoint now) {
     counts.bytes_received += bytes.size();
     now_ = now;
+    client.is_held_up = false;
     client.input.feed(bytes, [this, &client](Bytes all) { return parse(client, all); });
     if (client.input.size() > options.query_buffer_bytes_max) client.closing = Client::Closing::now;
   }
@@ -386,6 +387,10 @@ class Server : private WriteObserver {
   std::size_t parse(Client& client, Bytes all) {
     std::size_t consumed = 0;
     while (client.closing == Client::Closing::no && !client.is_blocked && !client.sync_request) {
+      if (client.output.size() >= Client::output_bytes_max) {
+        client.is_held_up = true;
+        return consumed;
+      }
       const auto parsed = client.parser.parse(all.subspan(consumed));
       if (parsed.status == resp::Parsed::Status::command) {
         consumed += parsed.consumed;
