@@ -75,7 +75,7 @@ class BesideRedis {
     CHECK(our_reply == their_reply);
     return our_reply;
   }
-  void same(std::initializer_list<std::string_view> lines) {
+  void same(const std::vector<std::string_view>& lines) {
     for (const std::string_view line : lines) same(line);
   }
   void same(std::initializer_list<std::string_view> lines) { same(std::vector(lines)); }  // also of two

@@ -560,7 +560,7 @@ class Server : private WriteObserver {
   // --- Events of keys -------------------------------------------------------------------------------
 
   struct KeyChange {
-    enum class Kind : std::uint8_t { erased, put, expiry };
+    enum class Kind : std::uint8_t { erased, put, put_again, expiry };
     Kind kind;
     std::uint32_t database;
     std::string key;
@@ -569,6 +569,10 @@ class Server : private WriteObserver {
 
   void on_put(std::uint32_t number, std::string_view key, WallTime expires_at) override {
     note(KeyChange::Kind::put, number, key, expires_at);
+  }
+  void on_put_again(std::uint32_t number, std::string_view key) override {
+    if (wanted_events_.empty()) return;
+    events_.push_back({KeyChange::Kind::put_again, number, std::string(key), Keyspace::never});
   }
   void on_erased(std::uint32_t number, std::string_view key) override {
     note(KeyChange::Kind::erased, number, key, Keyspace::never);
@@ -599,7 +603,8 @@ class Server : private WriteObserver {
     const auto notify_generic = [this, &change](std::string_view event) {
       notify(EventClass::generic, event, change.database, change.key);
     };
-    if (change.kind == KeyChange::Kind::put) {
+    if (change.kind == KeyChange::Kind::put_again && names.put == "setbit") return;  // no change, no event
+    if (change.kind == KeyChange::Kind::put || change.kind == KeyChange::Kind::put_again) {
       notify(names.put_class, names.put.empty() ? "set" : names.put, change.database, change.key);
       if (names.put.empty() && change.expires_at != Keyspace::never) notify_generic("expire");
     } else if (change.kind == KeyChange::Kind::erased) {
