@@ -76,6 +76,8 @@ concept AsioFamily = requires(std::string_view address, std::error_code& error,
   { F::text(endpoint) } -> std::same_as<std::string>;
   F::tune(socket);
   { F::peer(socket) } -> std::same_as<std::string>;
+  { F::peer_endpoint(socket) } -> std::same_as<std::string>;
+  { F::local_endpoint(socket) } -> std::same_as<std::string>;
   { F::is_connected(socket) } -> std::same_as<bool>;
   { F::connect_error(error) } -> std::same_as<std::error_code>;
   // What a link reads from and writes to, made of a connected socket; ClearText says it all.
@@ -254,7 +256,7 @@ class AsioAlarm final : public AsioPart, public std::enable_shared_from_this<Asi
 
 /// One end of a link over a socket.
 ///
-/// Thread safety  close, unsent_bytes, peer_address: any thread; the rest in the context
+/// Thread safety  close, unsent_bytes, addresses: any thread; the rest in the context
 template <AsioFamily Family>
 class AsioLink final : public AsioPart, public Link, public std::enable_shared_from_this<AsioLink<Family>> {
  public:
@@ -265,7 +267,11 @@ class AsioLink final : public AsioPart, public Link, public std::enable_shared_f
   template <class MakeStream>
   AsioLink(const AsioStrand& strand, std::shared_ptr<AsioContext> context, Socket socket,
            const MakeStream& make_stream)
-      : context_(std::move(context)), linger_(std::in_place, strand), peer_(Family::peer(socket)) {
+      : context_(std::move(context)),
+        linger_(std::in_place, strand),
+        peer_(Family::peer(socket)),
+        peer_endpoint_(Family::peer_endpoint(socket)),
+        local_endpoint_(Family::local_endpoint(socket)) {
     Family::tune(socket);
     stream_.emplace(make_stream(std::move(socket)));
   }
@@ -312,6 +318,8 @@ class AsioLink final : public AsioPart, public Link, public std::enable_shared_f
   }
 
   [[nodiscard]] std::string peer_address() const override { return peer_; }
+  [[nodiscard]] std::string peer_endpoint() const override { return peer_endpoint_; }
+  [[nodiscard]] std::string local_endpoint() const override { return local_endpoint_; }
 
   void end() override {
     const bool was_open = !is_closed_.exchange(true);
@@ -444,6 +452,8 @@ class AsioLink final : public AsioPart, public Link, public std::enable_shared_f
   std::optional<Stream> stream_;  // none: the link is gone
   std::optional<AsioTimer> linger_;
   std::string peer_;
+  std::string peer_endpoint_;
+  std::string local_endpoint_;
   std::weak_ptr<LinkEvents> events_;
   std::unique_ptr<std::byte[]> input_;
   std::deque<SharedBytes> output_;

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -115,6 +116,12 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     auto adopted = serving_.adopt(weak_from_this(), engine, link, handshake, request);
     use(engine, std::move(ready));
     return adopted;
+  }
+
+  /// Tells replicas what is no effect on a key: PUBLISH. Nothing on a replica, whose stream is its master's.
+  void propagate(std::initializer_list<std::string_view> command) {
+    const Turn turn(*this);
+    if (!closed && role == Role::master) stream->append_control(command);
   }
 
   // --- Role -----------------------------------------------------------------------------------------

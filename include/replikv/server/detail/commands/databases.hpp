@@ -119,10 +119,14 @@ inline void swapdb(Call& call) {
 
 [[nodiscard]] inline bool move_key(Call& call, std::uint32_t target) {
   const std::string_view key = call[1];
-  if (!call.keys.is_locked()) {
-    return detail::move_key(*call.server.node, call.client.database, target, key, call.keys.now());
+  const std::uint32_t from = call.client.database;
+  if (call.keys.is_locked()) {
+    return copy_key(call.keys, key, database_beside(call, target), key, false) && call.keys.erase(key);
   }
-  return copy_key(call.keys, key, database_beside(call, target), key, false) && call.keys.erase(key);
+  if (!detail::move_key(*call.server.node, from, target, key, call.keys.now())) return false;
+  call.server.notify(EventClass::generic, "move_from", from, key);
+  call.server.notify(EventClass::generic, "move_to", target, key);
+  return true;
 }
 
 inline void move(Call& call) {
