@@ -7,15 +7,19 @@
 #include <replikv/server/command.hpp>
 #include <replikv/server/detail/client_link.hpp>
 #include <replikv/server/detail/commands/all.hpp>
+#include <replikv/server/detail/parameters.hpp>
 #include <replikv/server/detail/server.hpp>
+#include <replikv/server/detail/settings.hpp>
 #include <replikv/server/detail/store_keyspace.hpp>
 #include <replikv/server/options.hpp>
 #include <replikv/transport/transport.hpp>
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -44,6 +48,7 @@ class EndpointCore {
     };
     auto listener = engine->listen(address, std::move(accept), bound, error);
     if (error) return bound;
+    tell_where(engine, bound);
     const std::lock_guard lock(mutex_);
     listeners_.push_back(std::move(listener));
     if (!beating_) beating_ = Beat::start(server_, engine);
@@ -109,6 +114,19 @@ class EndpointCore {
     link->start(client);
   }
 
+  // The first address is what replicas of this node are told of, and over its transport masters are found.
+  void tell_where(const std::shared_ptr<TransportEngine>& engine, std::string_view bound) {
+    const std::size_t colon = bound.rfind(':');
+    const auto number =
+        colon == std::string_view::npos ? std::nullopt : resp::parse_unsigned(bound.substr(colon + 1));
+    const auto port = static_cast<std::uint16_t>(number.value_or(0) & 0xffff);
+    const Server::Turn turn(*server_);
+    Administration& own = server_->administration;
+    if (port != 0) server_->node->announce_listening_port(port);
+    if (own.port == 0) own.port = port;
+    if (!own.towards_master) own.towards_master = engine;
+  }
+
   void close() noexcept {
     {
       const std::lock_guard lock(mutex_);
@@ -159,6 +177,28 @@ class RedisEndpoint {
   template <Transport T>
   std::string listen(const T& transport, std::string_view address, std::error_code& error) {
     return core_.listen(transport.engine(), address, error);
+  }
+
+  /// Chooses the transport over which REPLICAOF reaches masters; otherwise it is that of the first `listen`.
+  template <Transport T>
+  void reach_masters_over(const T& transport) {
+    const detail::Server::Turn turn(core_.server());
+    core_.server().administration.towards_master = transport.engine();
+  }
+
+  /// Has `shut_down` called when a client asks for SHUTDOWN, which is refused otherwise. It is called in a
+  /// transport's context and must not destroy the endpoint there.
+  void on_shutdown(std::function<void()> shut_down) {
+    const detail::Server::Turn turn(core_.server());
+    core_.server().administration.shut_down = std::move(shut_down);
+  }
+
+  /// What CONFIG GET answers for a parameter; nothing where there is none of this name.
+  [[nodiscard]] std::optional<std::string> configuration(std::string_view name) {
+    const auto* const parameter = detail::find_parameter(name);
+    if (parameter == nullptr) return std::nullopt;
+    const detail::Server::Turn turn(core_.server());
+    return detail::value_of(*parameter, detail::settings_of(core_.server()));
   }
 
   /// Adds a command of the application's own, or puts it in the place of the one of its name.

@@ -45,6 +45,8 @@ class Client {
   /// Ends the link if it has cost more than it may. Called from time to time.
   virtual void check_limits(Server& server, TimePoint now) = 0;
   virtual void close_link() noexcept = 0;
+  /// Has a client that waits go on soon, in its own context (see `Server::resume`).
+  virtual void resume_soon() noexcept = 0;
 
   [[nodiscard]] server::Reply reply() noexcept { return server::Reply(output, protocol); }
 

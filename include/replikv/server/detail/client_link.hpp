@@ -88,6 +88,23 @@ class ClientLink final : public Client, public LinkEvents, public std::enable_sh
 
   inline void close_link() noexcept override { link_->close(); }
 
+  inline void resume_soon() noexcept override {
+    try {
+      later([](ClientLink& self) {
+        const auto its_server = self.server_.lock();
+        if (!its_server) return;
+        {
+          const Server::Turn turn(*its_server);
+          its_server->resume(self, self.engine_->now());
+          self.flush(*its_server);
+        }
+        if (self.sync_request && !self.replica_) self.hand_over(*its_server);
+      });
+    } catch (const std::bad_alloc&) {
+      link_->close();  // it would wait for ever
+    }
+  }
+
  private:
   // Runs `step(*this)` in the context of the link, if it is still there then.
   template <class Step>

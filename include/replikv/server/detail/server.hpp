@@ -7,6 +7,7 @@
 #include <replikv/replication/detail/node.hpp>
 #include <replikv/resp/parser.hpp>
 #include <replikv/server/command.hpp>
+#include <replikv/server/detail/administration.hpp>
 #include <replikv/server/detail/client.hpp>
 #include <replikv/server/detail/command_table.hpp>
 #include <replikv/server/keyspace.hpp>
@@ -41,7 +42,7 @@ struct ServerCounts {
 };
 
 /// Every call inside a `Turn`, unless it says otherwise.
-class Server {
+class Server : public std::enable_shared_from_this<Server> {
  public:
   using Keyspace = server::Keyspace;
 
@@ -81,6 +82,7 @@ class Server {
   const std::shared_ptr<Node> node;
   CommandTable commands;
   ServerCounts counts;
+  Administration administration;
   bool closed = false;
 
   // --- Databases ------------------------------------------------------------------------------------
@@ -117,6 +119,7 @@ class Server {
   /// Ends the links of those that cost more than they may.
   void look_after_clients(TimePoint now) {
     for (const auto& client : std::vector(clients_)) client->check_limits(*this, now);
+    sample(now);
   }
 
   /// Has the output of a client sent at the end of the turn that is not this turn's own.
@@ -229,7 +232,14 @@ class Server {
     if (command->is(CommandFlag::write)) {
       if (const auto refused = node->gate->refusal()) return wire_text(refused);
     }
+    if (!options.serve_stale_data && !command->is(CommandFlag::stale) && is_stale()) {
+      return "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+    }
     return {};
+  }
+
+  [[nodiscard]] bool is_stale() const {
+    return node->info().role == Role::replica && !node->is_master_link_up();
   }
 
   [[nodiscard]] static std::string unknown_command(resp::Arguments words) {
@@ -255,6 +265,7 @@ class Server {
     if (client.in_multi) client.multi_failed = true;
     if (command != nullptr) ++command->rejected;
     ++counts.error_replies;
+    administration.count_error(refusal);
     const std::size_t answered = client.output.size();
     client.reply().error(refusal);
     drop_unwanted_reply(client, answered);
@@ -263,8 +274,18 @@ class Server {
   void fail(Client& client, RegisteredCommand& command, std::size_t answered, std::string_view text) {
     ++command.failed;
     ++counts.error_replies;
+    administration.count_error(text);
     client.output.resize(answered);
     client.reply().error(text);
+  }
+
+  void sample(TimePoint now) {
+    Administration& own = administration;
+    own.commands.sample(counts.commands_processed, now);
+    own.bytes_in.sample(counts.bytes_received, now);
+    own.bytes_out.sample(counts.bytes_sent, now);
+    own.memory_bytes_peak = std::max(own.memory_bytes_peak, SharedMemory::bytes(*node));
+    own.memory.share(*node);
   }
 
   [[nodiscard]] static bool ends_multi(const RegisteredCommand& command) noexcept {

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <replikv/server/detail/command_table.hpp>
+#include <replikv/server/detail/commands/configuration.hpp>
 #include <replikv/server/detail/commands/connection.hpp>
+#include <replikv/server/detail/commands/information.hpp>
+#include <replikv/server/detail/commands/roles.hpp>
 #include <replikv/server/detail/commands/strings.hpp>
 #include <replikv/server/detail/commands/synchronisation.hpp>
 
@@ -10,6 +13,9 @@ namespace replikv::inline v0_1::server::commands {
 
 inline void add_all(detail::CommandTable& table) {
   add_connection(table);
+  add_configuration(table);
+  add_information(table);
+  add_roles(table);
   add_strings(table);
   add_synchronisation(table);
 }
