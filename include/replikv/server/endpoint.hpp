@@ -5,6 +5,7 @@
 #include <replikv/core/error.hpp>
 #include <replikv/replication/node.hpp>
 #include <replikv/server/command.hpp>
+#include <replikv/server/configuration.hpp>
 #include <replikv/server/detail/client_link.hpp>
 #include <replikv/server/detail/commands/all.hpp>
 #include <replikv/server/detail/parameters.hpp>
@@ -122,7 +123,7 @@ class EndpointCore {
     const auto port = static_cast<std::uint16_t>(number.value_or(0) & 0xffff);
     const Server::Turn turn(*server_);
     Administration& own = server_->administration;
-    if (port != 0) server_->node->announce_listening_port(port);
+    server_->node->served_by(engine, port);
     if (own.port == 0) own.port = port;
     if (!own.towards_master) own.towards_master = engine;
   }
@@ -191,6 +192,14 @@ class RedisEndpoint {
   void on_shutdown(std::function<void()> shut_down) {
     const detail::Server::Turn turn(core_.server());
     core_.server().administration.shut_down = std::move(shut_down);
+  }
+
+  /// Takes over everything that is configured, options of the node included; but where to listen and whom to
+  /// follow are the caller's to do. Throws `Errc::bad_option`, and then nothing has changed.
+  void use(const RedisConfiguration& configuration) {
+    const detail::Server::Turn turn(core_.server());
+    detail::use_settings(core_.server(), configuration.settings_);
+    core_.server().administration.configuration_file = configuration.file_;
   }
 
   /// What CONFIG GET answers for a parameter; nothing where there is none of this name.

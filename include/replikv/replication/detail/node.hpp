@@ -246,11 +246,13 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     serving_.update_gate();
   }
 
-  /// What replicas of this node are told to connect to: `listen` was called by somebody else. The first
-  /// counts.
-  void announce_listening_port(std::uint16_t port) {
+  /// Somebody else listens, for clients and for replicas of this node, who adopts their links. The node lives
+  /// by this engine's time if it has none yet, and tells its masters the first port so given (0: none).
+  void served_by(const std::shared_ptr<TransportEngine>& engine, std::uint16_t port) {
     const Turn turn(*this);
-    serving_.announce_listening_port(port);
+    auto ready = ready_to_use(engine);
+    use(engine, std::move(ready));
+    if (port != 0) serving_.announce_listening_port(port);
   }
 
   /// On a replica: the link to its master carries the stream.

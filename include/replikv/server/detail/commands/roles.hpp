@@ -44,8 +44,7 @@ inline void replicaof(Call& call) {
     return call.reply.ok();
   }
   const auto port = resp::parse_integer(call[2]);
-  if (!port) not_an_integer();
-  if (*port < 0 || *port > 65'535) throw CommandError("ERR Invalid master port");
+  if (!port || *port < 0 || *port > 65'535) throw CommandError("ERR Invalid master port");
   if (info.master && info.master->host == call[1] && info.master->port == *port) {
     return call.reply.simple("OK Already connected to specified master");
   }
