@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <cstddef>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <tests/interop/redis_client.hpp>
@@ -74,7 +75,7 @@ class BesideRedis {
     CHECK(our_reply == their_reply);
     return our_reply;
   }
-  void same(const std::vector<std::string_view>& lines) {
+  void same(std::initializer_list<std::string_view> lines) {
     for (const std::string_view line : lines) same(line);
   }
 

@@ -33,7 +33,17 @@ namespace detail {
 /// Listeners and the regular work of a server; the part of an endpoint that does not depend on its stores.
 class EndpointCore {
  public:
-  explicit EndpointCore(std::shared_ptr<Server> server) : server_(std::move(server)) {}
+  explicit EndpointCore(std::shared_ptr<Server> server) : server_(std::move(server)) {
+    server_->node->set_message_handler(std::make_shared<const NodeCore::MessageHandler>(
+        [weak = std::weak_ptr(server_)](resp::Arguments command) {
+          const auto its_server = weak.lock();
+          if (!its_server) return;
+          const Server::Turn turn(*its_server);
+          const bool is_shard = command[0].size() == std::string_view("SPUBLISH").size();
+          its_server->deliver(is_shard ? Subscribed::shard_channel : Subscribed::channel, command[1],
+                              command[2]);
+        }));
+  }
   EndpointCore(const EndpointCore&) = delete;
   EndpointCore& operator=(const EndpointCore&) = delete;
   ~EndpointCore() { close(); }
@@ -129,6 +139,7 @@ class EndpointCore {
   }
 
   void close() noexcept {
+    server_->node->set_message_handler(nullptr);
     {
       const std::lock_guard lock(mutex_);
       listeners_.clear();

@@ -57,7 +57,9 @@ class MasterLink final : public LinkEvents, public std::enable_shared_from_this<
 class Following final : public ReplicaSession::Handler {
  public:
   Following(NodeCore& core, Serving& serving)
-      : core_(core), serving_(serving), applier_(core.databases, *core.stream, core.options) {}
+      : core_(core), serving_(serving), applier_(core.databases, *core.stream, core.options) {
+    applier_.on_message([this](resp::Arguments command) { core_.hand_on_message(command); });
+  }
 
   /// Leaves the present master, if there is one, and connects to another until told otherwise. Without
   /// memory nothing has changed.

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -110,6 +111,12 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     return adopted;
   }
 
+  /// Tells replicas what is no effect on a key: PUBLISH. Nothing on a replica, whose stream is its master's.
+  void propagate(std::initializer_list<std::string_view> command) {
+    const Turn turn(*this);
+    if (!closed && role == Role::master) stream->append_control(command);
+  }
+
   // --- Role -----------------------------------------------------------------------------------------
 
   void replicate_from(std::shared_ptr<TransportEngine> engine, std::string_view address) {
@@ -159,10 +166,10 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     return serving_.acknowledged_by(offset);
   }
 
-  /// Replicas that confirmed everything written so far.
-  [[nodiscard]] unsigned confirmed() {
+  /// Replicas that confirmed everything up to `offset`.
+  [[nodiscard]] unsigned confirmed(Offset offset) {
     const std::lock_guard lock(mutex);
-    return serving_.acknowledged_by(stream->end());
+    return serving_.acknowledged_by(offset);
   }
 
   /// The same without blocking, for everything written so far: `done` is called once with how many have

@@ -9,6 +9,7 @@
 #include <replikv/replication/events.hpp>
 #include <replikv/replication/info.hpp>
 #include <replikv/replication/options.hpp>
+#include <replikv/resp/command.hpp>
 #include <replikv/store/detail/attachment.hpp>
 #include <replikv/store/detail/database.hpp>
 #include <replikv/stream/command_stream.hpp>
@@ -105,6 +106,24 @@ class NodeCore {
   using Calls = std::list<std::function<void()>>;
   void call_later(Calls calls) noexcept { calls_.splice(calls_.end(), calls); }
 
+  /// A message of the master's (PUBLISH, or SPUBLISH) to whoever subscribes to it here.
+  using MessageHandler = std::function<void(resp::Arguments command)>;
+  void set_message_handler(std::shared_ptr<const MessageHandler> handler) {
+    const std::lock_guard lock(mutex);
+    message_handler_ = std::move(handler);
+  }
+
+  /// Hands a message on after the turn; or not, if there is no memory for it. In a turn.
+  void hand_on_message(resp::Arguments command) noexcept {
+    if (!message_handler_) return;
+    tell([&] {
+      calls_.push_back(
+          [handler = message_handler_, words = std::vector<std::string>(command.begin(), command.end())] {
+            (*handler)(std::vector<std::string_view>(words.begin(), words.end()));
+          });
+    });
+  }
+
   /// Has something destroyed after the turn; or here, if there is no memory to keep it.
   void discard(std::shared_ptr<void> what) noexcept {
     if (what) tell([&] { discarded_.push_back(std::move(what)); });
@@ -195,6 +214,7 @@ class NodeCore {
   }
 
   Calls calls_;
+  std::shared_ptr<const MessageHandler> message_handler_;
   std::vector<std::shared_ptr<void>> discarded_;
   std::thread::id caller_;
   unsigned store_users_ = 0;

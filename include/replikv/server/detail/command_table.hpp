@@ -2,6 +2,7 @@
 #pragma once
 
 #include <replikv/server/command.hpp>
+#include <replikv/server/detail/latency.hpp>
 
 #include <algorithm>
 #include <array>
@@ -88,6 +89,7 @@ struct RegisteredCommand {
   std::uint64_t microseconds = 0;
   std::uint64_t rejected = 0;  ///< before it ran
   std::uint64_t failed = 0;    ///< while it ran
+  LatencyHistogram latency{};
 
   [[nodiscard]] bool is(CommandFlag flag) const noexcept {
     return (flags & static_cast<std::uint32_t>(flag)) != 0;

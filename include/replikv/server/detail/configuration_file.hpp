@@ -6,6 +6,7 @@
 #include <replikv/server/detail/command_table.hpp>
 #include <replikv/server/detail/configuration.hpp>
 #include <replikv/server/detail/parameters.hpp>
+#include <replikv/server/detail/quoted.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -63,23 +64,6 @@ void for_each_line(std::string_view text, F&& f) {
   return directives;
 }
 
-/// Quoted so that `words_of_line` reads it back.
-[[nodiscard]] inline std::string quoted_text(std::string_view text) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string out = "\"";
-  for (const char letter : text) {
-    const auto byte = static_cast<unsigned char>(letter);
-    if (letter == '"' || letter == '\\') {
-      out.append({'\\', letter});
-    } else if (byte < 0x20 || byte >= 0x7f) {
-      out.append({'\\', 'x', digits[byte >> 4], digits[byte & 15]});
-    } else {
-      out.push_back(letter);
-    }
-  }
-  return out + "\"";
-}
-
 /// Bytes in the largest unit that divides them.
 [[nodiscard]] inline std::string bytes_text(std::uint64_t bytes) {
   constexpr std::uint64_t step = 1024;
@@ -134,12 +118,17 @@ class RewrittenFile {
     switch (parameter.kind) {
       case Parameter::Kind::bytes: return {name + bytes_text(parse_bytes(value).value_or(0))};
       case Parameter::Kind::text:
-        return value.empty() ? std::vector<std::string>() : one(name + quoted_text(value));
+        return value.empty() ? std::vector<std::string>() : one(in_quotes(name, value));
       case Parameter::Kind::words:
         if (value.empty()) return parameter.name == "save" ? one(name + "\"\"") : std::vector<std::string>();
         return {name + value};
       default: return {name + value};
     }
+  }
+
+  [[nodiscard]] static std::string in_quotes(std::string name, std::string_view value) {
+    append_quoted(name, value);
+    return name;
   }
 
   [[nodiscard]] static std::vector<std::string> one(std::string line) { return {std::move(line)}; }

@@ -138,7 +138,9 @@ inline void clients_section(InfoOut& out, Server& server) {
   std::size_t input_max = 0;
   for (const auto& client : server.clients()) input_max = std::max(input_max, client->input.size());
   InfoSection section(out, "Clients");
-  section.line("connected_clients", server.clients().size() - server.node->info().replicas.size());
+  const auto replicas = std::count_if(server.clients().begin(), server.clients().end(),
+                                      [](const auto& client) { return client->is_replica(); });
+  section.line("connected_clients", server.clients().size() - static_cast<std::size_t>(replicas));
   section.line("cluster_connections", 0);
   section.line("maxclients", server.options.clients_max);
   section.line("client_recent_max_input_buffer", input_max);
@@ -233,11 +235,14 @@ inline void stats_section(InfoOut& out, Server& server) {
   section.zeros({"evicted_clients", "total_eviction_exceeded_time", "current_eviction_exceeded_time"});
   section.line("keyspace_hits", counts.keyspace_hits);
   section.line("keyspace_misses", counts.keyspace_misses);
-  section.zeros({"pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec",
-                 "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits",
-                 "active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses",
-                 "total_active_defrag_time", "current_active_defrag_time", "tracking_total_keys",
-                 "tracking_total_items", "tracking_total_prefixes", "unexpected_error_replies"});
+  section.line("pubsub_channels", server.pub_sub.all(Subscribed::channel).size());
+  section.line("pubsub_patterns", server.pub_sub.all(Subscribed::pattern).size());
+  section.line("pubsubshard_channels", server.pub_sub.all(Subscribed::shard_channel).size());
+  section.zeros({"latest_fork_usec", "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys",
+                 "active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits",
+                 "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time",
+                 "tracking_total_keys", "tracking_total_items", "tracking_total_prefixes",
+                 "unexpected_error_replies"});
   section.line("total_error_replies", counts.error_replies);
   section.zeros({"dump_payload_sanitizations", "total_reads_processed", "total_writes_processed",
                  "io_threaded_reads_processed", "io_threaded_writes_processed", "reply_buffer_shrinks",

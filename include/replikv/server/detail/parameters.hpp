@@ -6,6 +6,7 @@
 #include <replikv/resp/number.hpp>
 #include <replikv/server/detail/command_table.hpp>
 #include <replikv/server/detail/configuration.hpp>
+#include <replikv/server/detail/notifications.hpp>
 #include <replikv/server/options.hpp>
 #include <replikv/store/eviction.hpp>
 
@@ -299,6 +300,33 @@ inline constexpr Parameter acting[] = {
         [](const Settings& all) { return yes_or_no(all.endpoint.allow_debug); },
         [](Settings& all, std::string_view value) { all.endpoint.allow_debug = value != "no"; }),
 
+    acts(
+        number("slowlog-log-slower-than", "10000", -1, integer_max),
+        [](const Settings& all) { return std::to_string(all.endpoint.slowlog_slower_than.count()); },
+        [](Settings& all, std::string_view value) {
+          all.endpoint.slowlog_slower_than = std::chrono::microseconds(number_of(value));
+        }),
+    acts(
+        number("slowlog-max-len", "128", 0, integer_max),
+        [](const Settings& all) { return std::to_string(all.endpoint.slowlog_entries_max); },
+        [](Settings& all, std::string_view value) {
+          all.endpoint.slowlog_entries_max = static_cast<std::size_t>(number_of(value));
+        }),
+    acts(
+        number("latency-monitor-threshold", "0", 0, integer_max),
+        [](const Settings& all) { return std::to_string(all.endpoint.latency_threshold.count()); },
+        [](Settings& all, std::string_view value) {
+          all.endpoint.latency_threshold = std::chrono::milliseconds(number_of(value));
+        }),
+    acts(
+        text("notify-keyspace-events", ""),
+        [](const Settings& all) { return all.endpoint.notify_keyspace_events; },
+        [](Settings& all, std::string_view value) {
+          const auto events = WantedEvents::parse(value);
+          if (!events) throw WrongValue("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
+          all.endpoint.notify_keyspace_events = events->text();
+        }),
+
     // --- Memory ---
     acts(
         bytes("maxmemory", "0", 0, integer_max),
@@ -389,7 +417,6 @@ inline constexpr Parameter kept[] = {
     fixed(number("io-threads", "1", 1, 128)),
     fixed(yes_no("io-threads-do-reads", "no")),
     yes_no("jemalloc-bg-thread", "yes"),
-    number("latency-monitor-threshold", "0", 0, integer_max),
     yes_no("latency-tracking", "yes"),
     words("latency-tracking-info-percentiles", "50 99 99.9"),
     yes_no("lazyfree-lazy-eviction", "no"),
@@ -406,7 +433,6 @@ inline constexpr Parameter kept[] = {
     text("maxmemory-clients", "0"),
     number("maxmemory-eviction-tenacity", "10", 0, 100),
     yes_no("no-appendfsync-on-rewrite", "no"),
-    text("notify-keyspace-events", ""),
     choice("oom-score-adj", "no", "no yes relative absolute"),
     words("oom-score-adj-values", "0 200 800"),
     fixed(text("pidfile", "")),
@@ -435,8 +461,6 @@ inline constexpr Parameter kept[] = {
     choice("shutdown-on-sigint", "default", "default save nosave now force"),
     choice("shutdown-on-sigterm", "default", "default save nosave now force"),
     number("shutdown-timeout", "10", 0, int_max),
-    number("slowlog-log-slower-than", "10000", -1, integer_max),
-    number("slowlog-max-len", "128", 0, integer_max),
     fixed(number("socket-mark-id", "0", 0, unsigned_max)),
     yes_no("stop-writes-on-bgsave-error", "yes"),
     bytes("stream-node-max-bytes", "4096", 0, integer_max),

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <replikv/core/clock.hpp>
+#include <replikv/core/detail/function_ref.hpp>
 #include <replikv/core/error.hpp>
 #include <replikv/replication/detail/node.hpp>
 #include <replikv/resp/parser.hpp>
@@ -10,6 +11,13 @@
 #include <replikv/server/detail/administration.hpp>
 #include <replikv/server/detail/client.hpp>
 #include <replikv/server/detail/command_table.hpp>
+#include <replikv/server/detail/latency.hpp>
+#include <replikv/server/detail/notifications.hpp>
+#include <replikv/server/detail/observed_keyspace.hpp>
+#include <replikv/server/detail/pub_sub.hpp>
+#include <replikv/server/detail/quoted.hpp>
+#include <replikv/server/detail/slow_log.hpp>
+#include <replikv/server/detail/watches.hpp>
 #include <replikv/server/keyspace.hpp>
 #include <replikv/server/options.hpp>
 
@@ -18,8 +26,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -41,14 +52,27 @@ struct ServerCounts {
   std::uint64_t error_replies = 0;
 };
 
+/// While it lasts, commands of clients wait (Redis: CLIENT PAUSE).
+struct Pause {
+  TimePoint until;
+  bool writes_only;
+};
+
 /// Every call inside a `Turn`, unless it says otherwise.
-class Server : public std::enable_shared_from_this<Server> {
+class Server : public std::enable_shared_from_this<Server>, private WriteObserver {
  public:
   using Keyspace = server::Keyspace;
 
   Server(EndpointOptions chosen, std::shared_ptr<Node> its_node,
          std::vector<std::unique_ptr<Keyspace>> its_databases)
-      : options(std::move(chosen)), node(std::move(its_node)), databases_(std::move(its_databases)) {}
+      : options(std::move(chosen)), node(std::move(its_node)), databases_(std::move(its_databases)) {
+    WriteObserver& observer = *this;
+    for (std::uint32_t i = 0; i < databases_.size(); ++i) {
+      observed_.push_back(std::make_unique<ObservedKeyspace>(*databases_[i], i, observer));
+      views_.push_back(databases_[i].get());
+    }
+    if (!want_events(options.notify_keyspace_events)) throw_error(Errc::bad_option);
+  }
 
   /// Lets one thread at a time in. A thread that is inside already stays in: an observer that was called
   /// by a command, for instance.
@@ -88,7 +112,129 @@ class Server : public std::enable_shared_from_this<Server> {
   // --- Databases ------------------------------------------------------------------------------------
 
   [[nodiscard]] std::size_t databases() const noexcept { return databases_.size(); }
-  [[nodiscard]] Keyspace& database(std::uint32_t number) const { return *databases_[number]; }
+  /// As commands have to see it now: inside EXEC, with what EXEC has written.
+  [[nodiscard]] Keyspace& database(std::uint32_t number) const { return *views_[number]; }
+
+  /// Runs `f` while nobody else reads or writes these databases (in ascending order); what it writes to each
+  /// of them happens at once, or not at all if it throws. What it publishes is heard afterwards.
+  void atomically(std::span<const std::uint32_t> numbers, FunctionRef<void()> f) {
+    const CommandStream::Hush hush(node->stream);
+    is_held_ = true;
+    try {
+      hold_databases(numbers, f);
+    } catch (...) {
+      is_held_ = false;
+      after_hold_.clear();
+      throw;
+    }
+    is_held_ = false;
+    for (const auto& told : std::exchange(after_hold_, {})) told();
+  }
+
+  // --- Watching -------------------------------------------------------------------------------------
+
+  /// False: it watches this key already.
+  bool watch(Client& client, std::uint32_t number, std::string_view key) {
+    const bool is_new = watches_.add(client.watcher, number, key, KeyFingerprint::of(database(number), key));
+    choose_views();
+    return is_new;
+  }
+  void unwatch(Client& client) noexcept {
+    client.queue_bytes = 0;
+    watches_.remove_all(client.watcher);
+    choose_views();
+  }
+  /// Whether all keys that a client watches are what they were.
+  [[nodiscard]] bool are_unchanged(const Watcher& watcher) const {
+    return !watcher.has_changed &&
+           std::all_of(watcher.keys.begin(), watcher.keys.end(), [this](const WatchedKey& key) {
+             return KeyFingerprint::of(database(key.database), *key.key) == key.before;
+           });
+  }
+
+  // --- Messages and events --------------------------------------------------------------------------
+
+  PubSub pub_sub;
+
+  /// A client's PUBLISH or SPUBLISH: here and, on a master, at replicas. How many clients hear it here.
+  std::size_t publish(Subscribed kind, std::string_view channel, std::string_view message) {
+    const std::size_t count = pub_sub.receivers(kind, channel);
+    when_free([this, kind, told = std::string(channel), text = std::string(message)] {
+      deliver(kind, told, text);
+      node->propagate({kind == Subscribed::channel ? "PUBLISH" : "SPUBLISH", told, text});
+    });
+    return count;
+  }
+
+  /// Hands a message to the clients of this endpoint. One that has too much unread loses its link.
+  void deliver(Subscribed kind, std::string_view channel, std::string_view message) {
+    const std::uint64_t bytes_max = options.subscriber_output_limit.hard_bytes;
+    pub_sub.deliver(kind, channel, message, [this, bytes_max](Client& client, EncodedMessage& encoded) {
+      if (client.closing == Client::Closing::now) return;
+      const std::string_view bytes = encoded.bytes(client.protocol);
+      if (bytes_max != 0 && client.output.size() + bytes.size() > bytes_max) {
+        client.closing = Client::Closing::now;
+      } else {
+        client.output.append(bytes);
+      }
+      send_soon(client);
+    });
+  }
+
+  /// Which events of keys are told (notify-keyspace-events). False: not its letters; nothing has changed.
+  bool want_events(std::string_view letters) {
+    const auto wanted = WantedEvents::parse(letters);
+    if (!wanted) return false;
+    wanted_events_ = *wanted;
+    options.notify_keyspace_events = wanted->text();
+    choose_views();
+    return true;
+  }
+
+  void notify(server::EventClass event_class, std::string_view event, std::uint32_t number,
+              std::string_view key) {
+    if (!wanted_events_.has(event_class) || pub_sub.is_idle()) return;
+    const std::string database_text = std::to_string(number);
+    if (wanted_events_.of_keys()) {
+      tell("__keyspace@" + database_text + "__:" + std::string(key), std::string(event));
+    }
+    if (wanted_events_.of_events()) {
+      tell("__keyevent@" + database_text + "__:" + std::string(event), std::string(key));
+    }
+  }
+
+  // --- Looking on -----------------------------------------------------------------------------------
+
+  SlowLog slow_log;
+  LatencyEvents latency;
+
+  void add_monitor(Client& client) {
+    client.is_monitor = true;
+    monitors_.push_back(&client);
+  }
+  void remove_monitor(Client& client) noexcept {
+    client.is_monitor = false;
+    std::erase(monitors_, &client);
+  }
+
+  // --- Pausing --------------------------------------------------------------------------------------
+
+  [[nodiscard]] const std::optional<Pause>& paused() const noexcept { return pause_; }
+
+  /// A pause that is there already is not shortened, nor made milder.
+  void pause(Pause wanted) noexcept {
+    if (pause_) {
+      wanted.until = std::max(wanted.until, pause_->until);
+      wanted.writes_only = wanted.writes_only && pause_->writes_only;
+    }
+    pause_ = wanted;
+  }
+  void end_pause() noexcept {
+    pause_.reset();
+    for (const auto& client : clients_) {
+      if (!client->postponed.empty()) client->resume_soon();
+    }
+  }
 
   // --- Clients --------------------------------------------------------------------------------------
 
@@ -97,9 +243,34 @@ class Server : public std::enable_shared_from_this<Server> {
   /// In the order in which they came.
   [[nodiscard]] const std::vector<std::shared_ptr<Client>>& clients() const noexcept { return clients_; }
   void add(std::shared_ptr<Client> client) { clients_.push_back(std::move(client)); }
-  void remove(const Client& client) noexcept {
+  void remove(Client& client) noexcept {
     std::erase(to_send_, &client);
+    forget_choices(client);
     std::erase_if(clients_, [&client](const auto& each) { return each.get() == &client; });
+  }
+
+  /// Ends a client's transaction, whatever has become of it.
+  void end_multi(Client& client) noexcept {
+    client.in_multi = false;
+    client.multi_failed = false;
+    client.queue = {};
+    client.queue_flags = 0;
+    unwatch(client);
+  }
+
+  /// Takes back what a client has asked for beyond one command: transaction, subscriptions, monitoring.
+  void forget_choices(Client& client) noexcept {
+    end_multi(client);
+    if (client.subscriptions) pub_sub.remove(client, *client.subscriptions);
+    client.subscriptions = nullptr;
+    client.subscription_bytes = 0;
+    if (client.is_monitor) remove_monitor(client);
+  }
+
+  /// Counts what a client has the server keep for it, in `bytes` of its own; too much ends its link.
+  void keep(Client& client, std::size_t& bytes, std::size_t more) const noexcept {
+    bytes += more;
+    if (bytes > options.query_buffer_bytes_max) client.closing = Client::Closing::now;
   }
 
   /// Why a new connection is not taken; empty if it is.
@@ -118,13 +289,14 @@ class Server : public std::enable_shared_from_this<Server> {
 
   /// Ends the links of those that cost more than they may.
   void look_after_clients(TimePoint now) {
+    if (pause_ && now >= pause_->until) end_pause();
     for (const auto& client : std::vector(clients_)) client->check_limits(*this, now);
     sample(now);
   }
 
   /// Has the output of a client sent at the end of the turn that is not this turn's own.
   void send_soon(Client& client) {
-    if (std::find(to_send_.begin(), to_send_.end(), &client) == to_send_.end()) to_send_.push_back(&client);
+    if (!std::exchange(client.output_is_due, true)) to_send_.push_back(&client);
   }
 
   // --- Commands -------------------------------------------------------------------------------------
@@ -140,6 +312,12 @@ class Server : public std::enable_shared_from_this<Server> {
   /// Goes on with what a client sent while it was blocked.
   void resume(Client& client, TimePoint now) {
     client.is_blocked = false;
+    client.unblock = nullptr;
+    now_ = now;
+    if (!client.postponed.empty()) {
+      const auto words = std::exchange(client.postponed, {});
+      execute(client, std::vector<std::string_view>(words.begin(), words.end()));
+    }
     receive(client, {}, now);
     send_soon(client);
   }
@@ -151,6 +329,7 @@ class Server : public std::enable_shared_from_this<Server> {
     if (const std::string refusal = refusal_of(client, command, words); !refusal.empty()) {
       return refuse(client, command, refusal);
     }
+    if (pause_ && postpone(client, *command, words)) return;
     client.last_command = command;
     if (client.in_multi && !command->is(CommandFlag::no_multi) && !ends_multi(*command)) {
       return queue(client, *command, words);
@@ -161,6 +340,14 @@ class Server : public std::enable_shared_from_this<Server> {
   /// Runs a command that nothing speaks against, on these keys.
   void run(Client& client, RegisteredCommand& command, resp::Arguments words, Keyspace& keys) {
     const std::size_t answered = client.output.size();
+    perform(client, command, words, keys);
+    drop_unwanted_reply(client, answered);
+  }
+
+  /// The same for a command that is part of another one, whose reply stays.
+  void perform(Client& client, RegisteredCommand& command, resp::Arguments words, Keyspace& keys) {
+    const std::size_t answered = client.output.size();
+    const std::uint64_t failed_before = command.failed;
     server::Reply reply = client.reply();
     server::Call call(*this, client, keys, command.command.keys, words, reply);
     const auto began = std::chrono::steady_clock::now();
@@ -171,12 +358,18 @@ class Server : public std::enable_shared_from_this<Server> {
     } catch (const Error& error) {
       fail(client, command, answered, wire_text(error.code()));
     }
-    const auto took = std::chrono::steady_clock::now() - began;
+    const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - began;
     ++command.calls;
     command.microseconds +=
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
+    command.latency.add(took);
     ++counts.commands_processed;
-    drop_unwanted_reply(client, answered);
+    if (!events_.empty()) [[unlikely]]
+      tell_events(command, command.failed == failed_before);
+    if (!monitors_.empty()) [[unlikely]]
+      show_monitors(client, command, words);
+    if (took >= options.slowlog_slower_than || options.latency_threshold.count() > 0) [[unlikely]]
+      note_time(client, command, words, took);
   }
 
   /// An error as the wire has it: its own words where the protocol has them, else after "ERR ".
@@ -232,6 +425,11 @@ class Server : public std::enable_shared_from_this<Server> {
     if (command->is(CommandFlag::write)) {
       if (const auto refused = node->gate->refusal()) return wire_text(refused);
     }
+    if (client.is_subscriber() && client.protocol == server::Protocol::resp2 &&
+        !is_for_subscribers(*command)) {
+      return "ERR Can't execute '" + command->command.name +
+             "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context";
+    }
     if (!options.serve_stale_data && !command->is(CommandFlag::stale) && is_stale()) {
       return "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
     }
@@ -240,6 +438,11 @@ class Server : public std::enable_shared_from_this<Server> {
 
   [[nodiscard]] bool is_stale() const {
     return node->info().role == Role::replica && !node->is_master_link_up();
+  }
+
+  [[nodiscard]] static bool is_for_subscribers(const RegisteredCommand& command) noexcept {
+    const std::string_view name = command.command.name;
+    return name == "ping" || name == "quit" || name == "reset" || name.ends_with("subscribe");
   }
 
   [[nodiscard]] static std::string unknown_command(resp::Arguments words) {
@@ -261,9 +464,14 @@ class Server : public std::enable_shared_from_this<Server> {
            " HELP.";
   }
 
-  void refuse(Client& client, RegisteredCommand* command, std::string_view refusal) {
+  void refuse(Client& client, RegisteredCommand* command, std::string refusal) {
     if (client.in_multi) client.multi_failed = true;
     if (command != nullptr) ++command->rejected;
+    if (command != nullptr && command->command.name == "exec") {
+      end_multi(client);
+      if (refusal.starts_with("ERR ")) refusal.erase(0, 4);
+      refusal.insert(0, "EXECABORT Transaction discarded because of: ");
+    }
     ++counts.error_replies;
     administration.count_error(refusal);
     const std::size_t answered = client.output.size();
@@ -295,7 +503,13 @@ class Server : public std::enable_shared_from_this<Server> {
   }
 
   void queue(Client& client, RegisteredCommand& command, resp::Arguments words) {
-    client.queue.push_back({&command, {words.begin(), words.end()}});
+    if (!client.multi_failed && !client.watcher.has_changed) {  // else it will never run
+      client.queue.push_back({&command, {words.begin(), words.end()}});
+      client.queue_flags |= command.flags;
+      std::size_t bytes = sizeof(QueuedCommand);
+      for (const std::string_view word : words) bytes += sizeof(std::string) + word.size();
+      keep(client, client.queue_bytes, bytes);
+    }
     const std::size_t answered = client.output.size();
     client.reply().simple("QUEUED");
     drop_unwanted_reply(client, answered);
@@ -311,7 +525,171 @@ class Server : public std::enable_shared_from_this<Server> {
   }
 
   void tell_of_output() noexcept {
-    for (Client* client : std::exchange(to_send_, {})) client->has_output();
+    for (Client* client : std::exchange(to_send_, {})) {
+      client->output_is_due = false;
+      client->has_output();
+    }
+  }
+
+  // --- Databases ------------------------------------------------------------------------------------
+
+  // Nobody pays for being looked at while nobody looks. Not while databases are held: their views are not
+  // ours.
+  void choose_views() noexcept {
+    if (is_held_) return;
+    const bool is_observed = !watches_.empty() || !wanted_events_.empty();
+    for (std::size_t i = 0; i < views_.size(); ++i) {
+      views_[i] = is_observed ? observed_[i].get() : databases_[i].get();
+    }
+  }
+
+  // Has a database seen as `keys` while this lives.
+  class Seen {
+   public:
+    Seen(Server& server, std::uint32_t number, Keyspace& keys)
+        : view_(server.views_[number]), before_(std::exchange(view_, &keys)) {}
+    ~Seen() { view_ = before_; }
+    Seen(const Seen&) = delete;
+    Seen& operator=(const Seen&) = delete;
+
+   private:
+    Keyspace*& view_;
+    Keyspace* before_;
+  };
+
+  // In the order of their numbers, as everybody who holds several.
+  void hold_databases(std::span<const std::uint32_t> numbers, FunctionRef<void()> f) {
+    if (numbers.empty()) return f();
+    database(numbers[0]).atomically([this, numbers, f](Keyspace& inside) {
+      const Seen seen(*this, numbers[0], inside);
+      hold_databases(numbers.subspan(1), f);
+    });
+  }
+
+  // Now, or when the databases are no longer held: what subscribers read then is what was written.
+  template <class Action>
+  void when_free(Action&& action) {
+    if (!is_held_) return action();
+    after_hold_.emplace_back(std::forward<Action>(action));
+  }
+
+  // --- Events of keys -------------------------------------------------------------------------------
+
+  struct KeyChange {
+    enum class Kind : std::uint8_t { erased, put, expiry };
+    Kind kind;
+    std::uint32_t database;
+    std::string key;
+    WallTime expires_at;
+  };
+
+  void on_put(std::uint32_t number, std::string_view key, WallTime expires_at) override {
+    note(KeyChange::Kind::put, number, key, expires_at);
+  }
+  void on_erased(std::uint32_t number, std::string_view key) override {
+    note(KeyChange::Kind::erased, number, key, Keyspace::never);
+  }
+  void on_expiry_set(std::uint32_t number, std::string_view key, WallTime expires_at) override {
+    note(KeyChange::Kind::expiry, number, key, expires_at);
+  }
+  void on_clear(std::uint32_t number, const Keyspace& keys) override { watches_.touch_all(number, keys); }
+
+  void note(KeyChange::Kind kind, std::uint32_t number, std::string_view key, WallTime expires_at) {
+    watches_.touch(number, key);
+    if (!wanted_events_.empty()) events_.push_back({kind, number, std::string(key), expires_at});
+  }
+
+  void tell_events(const RegisteredCommand& command, bool has_succeeded) {
+    auto events = std::exchange(events_, {});
+    if (!has_succeeded) return;
+    const EventNames names = events_of(command.command.name);
+    if (!names.erased.empty()) {  // it came from there before it went there
+      std::stable_partition(events.begin(), events.end(),
+                            [](const KeyChange& change) { return change.kind == KeyChange::Kind::erased; });
+    }
+    for (const KeyChange& change : events) tell_event(names, change);
+  }
+
+  void tell_event(const EventNames& names, const KeyChange& change) {
+    using server::EventClass;
+    const auto notify_generic = [this, &change](std::string_view event) {
+      notify(EventClass::generic, event, change.database, change.key);
+    };
+    if (change.kind == KeyChange::Kind::put) {
+      notify(names.put_class, names.put.empty() ? "set" : names.put, change.database, change.key);
+      if (names.put.empty() && change.expires_at != Keyspace::never) notify_generic("expire");
+    } else if (change.kind == KeyChange::Kind::erased) {
+      notify_generic(names.erased.empty() ? "del" : names.erased);
+    } else if (change.expires_at == Keyspace::never) {
+      notify_generic("persist");
+    } else {
+      notify_generic(change.expires_at <= databases_[change.database]->now() ? "del" : "expire");
+    }
+  }
+
+  void tell(std::string channel, std::string message) {
+    when_free([this, told = std::move(channel), text = std::move(message)] {
+      deliver(Subscribed::channel, told, text);
+    });
+  }
+
+  // --- Looking on -----------------------------------------------------------------------------------
+
+  [[nodiscard]] static std::chrono::microseconds wall_now() {
+    return std::chrono::duration_cast<std::chrono::microseconds>(
+        std::chrono::system_clock::now().time_since_epoch());
+  }
+
+  void show_monitors(const Client& client, const RegisteredCommand& command, resp::Arguments words) {
+    if (command.is(CommandFlag::admin) || command.is(CommandFlag::skip_monitor)) return;
+    const bool is_secret = command.command.name == "auth" || command.command.name == "hello";
+    const std::string micros = std::to_string(wall_now().count());
+    const std::size_t seconds = micros.size() - 6;
+    const std::string peer = client.address.starts_with('/')
+                                 ? "unix:" + client.address.substr(0, client.address.rfind(':'))
+                                 : client.address;
+    std::string line = "+" + micros.substr(0, seconds) + "." + micros.substr(seconds) + " [" +
+                       std::to_string(client.database) + " " + peer + "]";
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      line += ' ';
+      append_quoted(line, is_secret && i > 0 ? "(redacted)" : words[i]);
+    }
+    line += "\r\n";
+    for (Client* const monitor : monitors_) {
+      if (monitor->closing == Client::Closing::now) continue;
+      monitor->output += line;
+      const std::uint64_t bytes_max = options.output_limit.hard_bytes;
+      if (bytes_max != 0 && monitor->output.size() > bytes_max) monitor->closing = Client::Closing::now;
+      send_soon(*monitor);
+    }
+  }
+
+  void note_time(const Client& client, const RegisteredCommand& command, resp::Arguments words,
+                 std::chrono::nanoseconds took) {
+    const std::int64_t at_s = std::chrono::duration_cast<std::chrono::seconds>(wall_now()).count();
+    const auto limit = options.latency_threshold;
+    if (limit.count() > 0 && took >= limit) {
+      latency.add(command.is(CommandFlag::fast) ? "fast-command" : "command", at_s,
+                  std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
+    }
+    const auto slow = options.slowlog_slower_than;
+    if (slow.count() < 0 || took < slow || command.is(CommandFlag::skip_slowlog) || client.is_blocked) return;
+    slow_log.add(words, at_s, std::chrono::duration_cast<std::chrono::microseconds>(took), client.address,
+                 client.name, options.slowlog_entries_max);
+  }
+
+  // --- Pausing --------------------------------------------------------------------------------------
+
+  // Source  Redis 7.0 processCommand: those that may change something wait for either kind of pause
+  [[nodiscard]] bool postpone(Client& client, const RegisteredCommand& command, resp::Arguments words) const {
+    constexpr auto writing = static_cast<std::uint32_t>(CommandFlag::write);
+    const std::string_view name = command.command.name;
+    const bool is_write = command.is(CommandFlag::write) || name == "publish" || name == "spublish" ||
+                          (name == "exec" && (client.queue_flags & writing) != 0);
+    if (pause_->writes_only && !is_write) return false;
+    client.postponed.assign(words.begin(), words.end());
+    client.is_blocked = true;
+    return true;
   }
 
   std::mutex mutex_;
@@ -321,6 +699,24 @@ class Server : public std::enable_shared_from_this<Server> {
   std::vector<Client*> to_send_;
   std::uint64_t last_client_id_ = 0;
   TimePoint now_{};
+
+  std::vector<std::unique_ptr<ObservedKeyspace>> observed_;
+  std::vector<Keyspace*> views_;  // of the databases: as they are, observed, or held by EXEC
+  bool is_held_ = false;
+  std::vector<std::function<void()>> after_hold_;
+  Watches watches_;
+  WantedEvents wanted_events_;
+  std::vector<KeyChange> events_;  // of the command under way
+  std::vector<Client*> monitors_;
+  std::optional<Pause> pause_;
 };
 
 }  // namespace replikv::inline v0_1::detail
+
+namespace replikv::inline v0_1::server {
+
+inline void Call::notify(EventClass event_class, std::string_view event, std::string_view key) {
+  server.notify(event_class, event, client.database, key);
+}
+
+}  // namespace replikv::inline v0_1::server

@@ -43,6 +43,7 @@ inline void use_settings(Server& server, Settings wanted) {
   const MemoryOptions before = server.administration.memory.options(*server.node);
   if (wanted.memory != before) server.administration.memory.use(*server.node, wanted.memory);
   server.options = std::move(wanted.endpoint);
+  server.want_events(std::string(server.options.notify_keyspace_events));
   server.administration.texts = std::move(wanted.texts);
 }
 

@@ -2,22 +2,30 @@
 #pragma once
 
 #include <replikv/server/detail/command_table.hpp>
+#include <replikv/server/detail/commands/clients.hpp>
 #include <replikv/server/detail/commands/configuration.hpp>
 #include <replikv/server/detail/commands/connection.hpp>
 #include <replikv/server/detail/commands/information.hpp>
+#include <replikv/server/detail/commands/monitoring.hpp>
+#include <replikv/server/detail/commands/pub_sub.hpp>
 #include <replikv/server/detail/commands/roles.hpp>
 #include <replikv/server/detail/commands/strings.hpp>
 #include <replikv/server/detail/commands/synchronisation.hpp>
+#include <replikv/server/detail/commands/transactions.hpp>
 
 namespace replikv::inline v0_1::server::commands {
 
 inline void add_all(detail::CommandTable& table) {
+  add_clients(table);
   add_connection(table);
   add_configuration(table);
   add_information(table);
   add_roles(table);
+  add_monitoring(table);
+  add_pub_sub(table);
   add_strings(table);
   add_synchronisation(table);
+  add_transactions(table);
 }
 
 }  // namespace replikv::inline v0_1::server::commands

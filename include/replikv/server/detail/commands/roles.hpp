@@ -19,6 +19,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace replikv::inline v0_1::server::commands {
 
@@ -114,19 +115,31 @@ inline void role(Call& call) {
   return nullptr;
 }
 
-/// The node has its answer: the client may go on, if it is still there.
-inline void end_wait(detail::Server& server, std::uint64_t id, unsigned confirmed) {
-  const detail::Server::Turn turn(server);
-  const auto client = client_of(server, id);
-  if (!client || !client->is_blocked) return;
-  if (server.node->info().role == Role::replica) {
-    client->reply().error(
-        "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)");
-  } else {
-    client->reply().integer(confirmed);
+/// A WAIT under way. Whoever ends it first answers: the node, or CLIENT UNBLOCK.
+struct PendingWait {
+  std::weak_ptr<detail::Server> server;
+  std::uint64_t client_id;
+  Offset offset;
+  bool is_over = false;
+
+  void end(bool with_error, std::optional<unsigned> confirmed) {
+    const auto its_server = server.lock();
+    if (!its_server) return;
+    const detail::Server::Turn turn(*its_server);
+    const auto client = client_of(*its_server, client_id);
+    if (!client || std::exchange(is_over, true)) return;
+    client->unblock = nullptr;
+    if (with_error) {
+      client->reply().error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    } else if (its_server->node->info().role == Role::replica) {
+      client->reply().error(
+          "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)");
+    } else {
+      client->reply().integer(confirmed ? *confirmed : its_server->node->confirmed(offset));
+    }
+    client->resume_soon();
   }
-  client->resume_soon();
-}
+};
 
 /// How many replicas have confirmed what was written so far. Redis counts what this client has written; all
 /// that was written is never less.
@@ -141,15 +154,16 @@ inline void wait(Call& call) {
   }
   const std::int64_t wanted = integer_of(call[1]);
   const auto timeout = timeout_of(call[2]);
-  const unsigned confirmed = call.server.node->confirmed();
+  const Offset offset = call.server.node->stream->end();
+  const unsigned confirmed = call.server.node->confirmed(offset);
   if (confirmed >= wanted || call.client.in_multi) return call.reply.integer(confirmed);
+  const auto pending =
+      std::make_shared<PendingWait>(PendingWait{call.server.weak_from_this(), call.client.id, offset});
   call.client.is_blocked = true;
+  call.client.unblock = [pending](bool with_error) { pending->end(with_error, std::nullopt); };
   const auto replicas =
       static_cast<unsigned>(std::min<std::int64_t>(wanted, std::numeric_limits<int>::max()));
-  call.server.node->wait(replicas, timeout,
-                         [weak = call.server.weak_from_this(), id = call.client.id](unsigned count) {
-                           if (const auto server = weak.lock()) end_wait(*server, id, count);
-                         });
+  call.server.node->wait(replicas, timeout, [pending](unsigned count) { pending->end(false, count); });
 }
 
 // --- SHUTDOWN -------------------------------------------------------------------------------------------
