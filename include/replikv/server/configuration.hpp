@@ -118,7 +118,7 @@ class RedisConfiguration {
 
   void set_words(const std::vector<std::string>& words) {
     const detail::Parameter* const parameter = detail::find_parameter(words[0]);
-    if (parameter == nullptr) throw detail::WrongValue("Bad directive or wrong number of arguments");
+    if (parameter == nullptr) refuse(detail::to_lower(words[0]));
     if (parameter->kind != detail::Parameter::Kind::words && words.size() != 2) {
       throw detail::WrongValue("wrong number of arguments");
     }
@@ -131,6 +131,12 @@ class RedisConfiguration {
     }
     seen_.insert(std::string(parameter->name));
     detail::set_value(*parameter, value, settings_);
+  }
+
+  [[noreturn]] static void refuse(std::string_view name) {
+    if (name == "user") throw detail::WrongValue("ACL users are not supported here: see requirepass");
+    if (name == "loadmodule" || name == "rename-command") throw detail::WrongValue("Not supported here");
+    throw detail::WrongValue("Bad directive or wrong number of arguments");
   }
 
   [[nodiscard]] static std::string master_of(const std::vector<std::string>& words) {
