@@ -40,6 +40,7 @@ TEST_CASE("CONFIG refuses what redis-server refuses, in its words") {
              "CONFIG SET dbfilename x",
              "CONFIG SET replicaof \"a 1\"",
              "CONFIG SET timeout 1 timeout 2",
+             "CONFIG SET notify-keyspace-events KQ",
              "CONFIG SET client-output-buffer-limit \"normal 0\"",
              "CONFIG SET client-output-buffer-limit \"nobody 0 0 0\"",
              "CONFIG SET client-output-buffer-limit \"normal x 0 0\"",
@@ -80,7 +81,12 @@ TEST_CASE("CONFIG SET and GET of one parameter answer as redis-server does") {
         "appendfsync always",
         "hash-max-ziplist-entries 100",
         "lazyfree-lazy-expire YES",
-        "tcp-keepalive 10"}) {
+        "tcp-keepalive 10",
+        "notify-keyspace-events KEA",
+        "notify-keyspace-events gxK",
+        "slowlog-log-slower-than -1",
+        "slowlog-max-len 5",
+        "latency-monitor-threshold 100"}) {
     both.same("CONFIG SET " + std::string(setting));
     both.same("CONFIG GET " + std::string(setting).substr(0, std::string(setting).find(' ')));
   }

@@ -186,6 +186,90 @@ TEST_CASE("a client that leaves while it waits is forgotten") {
   CHECK(other.command("WAIT", "1", "10").number == 0);
 }
 
+TEST_CASE("CLIENT UNBLOCK ends a WAIT, once") {
+  Served node;
+  auto waiting = node.client();
+  const std::string id = std::to_string(waiting.command("CLIENT", "ID").number);
+  auto other = node.client();
+  for (const std::string way : {"TIMEOUT", "ERROR"}) {
+    waiting.add("WAIT", "1", "0");
+    waiting.add("PING");
+    waiting.send_pipeline();
+    REQUIRE(eventually([&] { return field(other, "clients", "blocked_clients") == "1"; }));
+    CHECK(other.command("CLIENT", "UNBLOCK", id, way).number == 1);
+    CHECK(waiting.read_line() ==
+          (way == "TIMEOUT" ? ":0" : "-UNBLOCKED client unblocked via CLIENT UNBLOCK"));
+    CHECK(waiting.read_line() == "+PONG");
+  }
+  // The waits that were given up find nobody to answer when a replica comes.
+  Served replica;
+  replica.client().command("REPLICAOF", here, node.port());
+  CHECK(waiting.command("WAIT", "1", "60000").number == 1);
+  CHECK(waiting.command("PING").text == "PONG");
+}
+
+TEST_CASE("a role changes inside a transaction, among writes") {
+  Served node;
+  auto client = node.client();
+  client.command("MULTI");
+  client.command("SET", "k", "v");
+  client.command("REPLICAOF", here, "1");
+  client.command("SET", "k", "w");
+  client.command("WAIT", "1", "0");
+  client.command("SLAVEOF", "NO", "ONE");
+  client.command("SET", "l", "w");
+  client.command("WAIT", "1", "0");
+  const auto replies = client.command("EXEC");
+  REQUIRE(replies.items.size() == 7);
+  CHECK(replies.items[1].text == "OK");
+  CHECK(replies.items[3].is_error());
+  CHECK(replies.items[6].number == 0);
+  CHECK(client.command("GET", "k").text == "w");  // EXEC was judged as a whole, before
+  CHECK(client.command("GET", "l").text == "w");
+}
+
+TEST_CASE("what Sentinel sends to promote a node is done as one") {
+  Served node;
+  auto client = node.client();
+  client.command("REPLICAOF", here, "1");
+  client.command("MULTI");
+  client.command("SLAVEOF", "NO", "ONE");
+  client.command("CONFIG", "REWRITE");
+  client.command("CLIENT", "KILL", "TYPE", "pubsub");
+  const auto replies = client.command("EXEC");
+  REQUIRE(replies.items.size() == 3);
+  CHECK(replies.items[0].text == "OK");
+  CHECK(replies.items[1].text == "ERR The server is running without a config file");
+  CHECK(node.node.role() == replikv::Role::master);
+}
+
+TEST_CASE("a redis-server hands its role over to a node by FAILOVER") {
+  RedisServer redis;
+  Served node;
+  auto ours = node.client();
+  auto theirs = redis.client();
+  ours.command("REPLICAOF", here, redis.port());
+  REQUIRE(eventually([&] { return is_in_step(ours); }));
+  theirs.command("SET", "k", "v");
+  CHECK(theirs.command("FAILOVER").text == "OK");
+  REQUIRE(eventually([&] { return field(theirs, "replication", "role") == "slave" && is_in_step(theirs); }));
+  CHECK(node.node.role() == replikv::Role::master);
+  CHECK(ours.command("SET", "k", "w").text == "OK");
+  CHECK(has(theirs, "k", "w"));
+  CHECK(field(ours, "stats", "sync_full") == "0");
+}
+
+TEST_CASE("a failover is asked of a replica only, which holds the same history") {
+  Served node;
+  auto client = node.client();
+  CHECK(client.command("PSYNC", std::string(40, 'a'), "1", "FAILOVER").text ==
+        "ERR PSYNC FAILOVER can't be sent to a master.");
+  client.command("REPLICAOF", here, "1");
+  CHECK(client.command("PSYNC", std::string(40, 'a'), "1", "FAILOVER").text ==
+        "ERR PSYNC FAILOVER replid must match my replid.");
+  CHECK(node.node.role() == replikv::Role::replica);
+}
+
 TEST_CASE("SHUTDOWN asks whoever made the endpoint") {
   Served node;
   auto client = node.client();
