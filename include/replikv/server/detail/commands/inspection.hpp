@@ -6,7 +6,7 @@
 #include <replikv/resp/number.hpp>
 #include <replikv/server/command.hpp>
 #include <replikv/server/detail/command_table.hpp>
-#include <replikv/server/detail/commands/connection.hpp>
+#include <replikv/server/detail/administration.hpp>
 #include <replikv/server/detail/commands/help.hpp>
 #include <replikv/server/detail/commands/keys.hpp>
 #include <replikv/server/detail/commands/words.hpp>
@@ -115,7 +115,7 @@ inline void time(Call& call) {
 
 inline void lolwut(Call& call) {
   if (call.size() >= 3 && is_word(call[1], "version")) static_cast<void>(integer_of(call[2]));
-  call.reply.verbatim(odd_numbers_of_pascal() + "\nRedis ver. " + std::string(redis_version) + "\n");
+  call.reply.verbatim(odd_numbers_of_pascal() + "\nRedis ver. " + std::string(detail::redis_version) + "\n");
 }
 
 inline void add_inspection(detail::CommandTable& table) {
