@@ -1,9 +1,7 @@
 // Commands on whole databases, and those that carry keys from one to another.
 #pragma once
 
-#include <replikv/core/clock.hpp>
 #include <replikv/replication/detail/whole_databases.hpp>
-#include <replikv/resp/number.hpp>
 #include <replikv/server/command.hpp>
 #include <replikv/server/detail/client.hpp>
 #include <replikv/server/detail/command_table.hpp>
@@ -17,20 +15,16 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace replikv::inline v0_1::server::commands {
 
 inline void dbsize(Call& call) { call.reply.integer(call.keys.size()); }
 
-/// Another database than the selected one. A transaction that holds the one must hold the other, too: locks
-/// taken now could be those of somebody who waits for ours.
-[[nodiscard]] inline Keyspace& database_beside(const Call& call, std::uint32_t number) {
-  Keyspace& keys = call.server.database(number);
-  if (keys.is_locked() != call.keys.is_locked()) {
-    throw CommandError("ERR the transaction does not hold database " + std::to_string(number));
+/// Throws where one database is locked already: a second one could wait for somebody who waits for the first.
+inline void refuse_when_locked(const Call& call) {
+  if (call.keys.is_locked()) {
+    throw CommandError("ERR a transaction cannot change more than one database");
   }
-  return keys;
 }
 
 inline void check_flush_options(const Call& call) {
@@ -47,39 +41,9 @@ inline void flushdb(Call& call) {
 
 inline void flushall(Call& call) {
   check_flush_options(call);
-  if (call.keys.is_locked()) {
-    for (std::uint32_t i = 0; i < call.server.databases(); ++i) database_beside(call, i).clear();
-  } else {
-    detail::clear_databases(*call.server.node, call.client.database, call.words);
-  }
+  refuse_when_locked(call);
+  detail::clear_databases(*call.server.node, call.client.database, call.words);
   call.reply.ok();
-}
-
-/// A key with what it holds.
-struct KeptEntry {
-  std::string key;
-  std::string value;
-  WallTime expires_at;
-};
-
-/// Removes all keys. Precondition: locked, so that a scan is all there is.
-[[nodiscard]] inline std::vector<KeptEntry> take_all(Keyspace& keys) {
-  std::vector<KeptEntry> entries;
-  keys.scan(0, [&entries](std::string_view key, std::string_view value) {
-    entries.push_back({std::string(key), std::string(value), Keyspace::never});
-  });
-  for (KeptEntry& entry : entries) entry.expires_at = keys.expires_at(entry.key).value_or(Keyspace::never);
-  keys.clear();
-  return entries;
-}
-
-/// SWAPDB inside a transaction, which knows single keys only. Precondition: both are locked.
-inline void swap_key_by_key(Keyspace& one, Keyspace& other) {
-  if (&one == &other) return;
-  const auto of_one = take_all(one);
-  const auto of_other = take_all(other);
-  for (const KeptEntry& entry : of_one) other.set(entry.key, entry.value, entry.expires_at);
-  for (const KeptEntry& entry : of_other) one.set(entry.key, entry.value, entry.expires_at);
 }
 
 inline void swapdb(Call& call) {
@@ -94,18 +58,22 @@ inline void swapdb(Call& call) {
   if (one < 0 || one >= databases || other < 0 || other >= databases) {
     throw CommandError("ERR DB index is out of range");
   }
-  const auto first = static_cast<std::uint32_t>(one);
-  const auto second = static_cast<std::uint32_t>(other);
-  if (call.keys.is_locked()) {
-    swap_key_by_key(database_beside(call, first), database_beside(call, second));
-  } else {
-    detail::swap_databases(*call.server.node, call.client.database, first, second);
-  }
+  refuse_when_locked(call);
+  detail::swap_databases(*call.server.node, call.client.database, static_cast<std::uint32_t>(one),
+                         static_cast<std::uint32_t>(other));
   call.reply.ok();
 }
 
 [[noreturn, gnu::cold]] inline void same_object() {
   throw CommandError("ERR source and destination objects are the same");
+}
+
+inline void move(Call& call) {
+  const std::uint32_t target = database_of(call[2], call.server.databases());
+  if (target == call.client.database) same_object();
+  refuse_when_locked(call);
+  call.reply.integer(
+      detail::move_key(*call.server.node, call.client.database, target, call[1], call.keys.now()) ? 1 : 0);
 }
 
 /// False when there is nothing to copy, or something in its place.
@@ -117,29 +85,12 @@ inline void swapdb(Call& call) {
   return true;
 }
 
-[[nodiscard]] inline bool move_key(Call& call, std::uint32_t target) {
-  const std::string_view key = call[1];
-  const std::uint32_t from = call.client.database;
-  if (call.keys.is_locked()) {
-    return copy_key(call.keys, key, database_beside(call, target), key, false) && call.keys.erase(key);
-  }
-  if (!detail::move_key(*call.server.node, from, target, key, call.keys.now())) return false;
-  call.server.notify(EventClass::generic, "move_from", from, key);
-  call.server.notify(EventClass::generic, "move_to", target, key);
-  return true;
-}
-
-inline void move(Call& call) {
-  const std::uint32_t target = database_of(call[2], call.server.databases());
-  if (target == call.client.database) same_object();
-  call.reply.integer(move_key(call, target) ? 1 : 0);
-}
-
-/// Copies between two databases: each is locked, the one of the lower number first.
+/// The same between two databases: each is locked, the one of the lower number first.
 [[nodiscard]] inline bool copy_to_database(Call& call, std::uint32_t number, bool replaces) {
+  refuse_when_locked(call);
   const std::string_view source = call[1];
   const std::string_view target = call[2];
-  Keyspace& other = database_beside(call, number);
+  Keyspace& other = call.server.database(number);
   const bool is_up = call.client.database < number;
   Keyspace& first = is_up ? call.keys : other;
   Keyspace& second = is_up ? other : call.keys;
