@@ -5,17 +5,22 @@
 #include <replikv/core/error.hpp>
 #include <replikv/replication/node.hpp>
 #include <replikv/server/command.hpp>
+#include <replikv/server/configuration.hpp>
 #include <replikv/server/detail/client_link.hpp>
 #include <replikv/server/detail/commands/all.hpp>
+#include <replikv/server/detail/parameters.hpp>
 #include <replikv/server/detail/server.hpp>
+#include <replikv/server/detail/settings.hpp>
 #include <replikv/server/detail/store_keyspace.hpp>
 #include <replikv/server/options.hpp>
 #include <replikv/transport/transport.hpp>
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -54,7 +59,7 @@ class EndpointCore {
     };
     auto listener = engine->listen(address, std::move(accept), bound, error);
     if (error) return bound;
-    server_->node->live_by(engine);
+    tell_where(engine, bound);
     const std::lock_guard lock(mutex_);
     listeners_.push_back(std::move(listener));
     if (!beating_) beating_ = Beat::start(server_, engine);
@@ -120,6 +125,19 @@ class EndpointCore {
     link->start(client);
   }
 
+  // The first address is what replicas of this node are told of, and over its transport masters are found.
+  void tell_where(const std::shared_ptr<TransportEngine>& engine, std::string_view bound) {
+    const std::size_t colon = bound.rfind(':');
+    const auto number =
+        colon == std::string_view::npos ? std::nullopt : resp::parse_unsigned(bound.substr(colon + 1));
+    const auto port = static_cast<std::uint16_t>(number.value_or(0) & 0xffff);
+    const Server::Turn turn(*server_);
+    Administration& own = server_->administration;
+    server_->node->served_by(engine, port);
+    if (own.port == 0) own.port = port;
+    if (!own.towards_master) own.towards_master = engine;
+  }
+
   void close() noexcept {
     server_->node->set_message_handler(nullptr);
     {
@@ -182,6 +200,36 @@ class RedisEndpoint {
   template <Transport T>
   std::string listen(const T& transport, std::string_view address, std::error_code& error) {
     return core_.listen(transport.engine(), address, error);
+  }
+
+  /// Chooses the transport over which REPLICAOF reaches masters; otherwise it is that of the first `listen`.
+  template <Transport T>
+  void reach_masters_over(const T& transport) {
+    const detail::Server::Turn turn(core_.server());
+    core_.server().administration.towards_master = transport.engine();
+  }
+
+  /// Has `shut_down` called when a client asks for SHUTDOWN, which is refused otherwise. It is called in a
+  /// transport's context and must not destroy the endpoint there.
+  void on_shutdown(std::function<void()> shut_down) {
+    const detail::Server::Turn turn(core_.server());
+    core_.server().administration.shut_down = std::move(shut_down);
+  }
+
+  /// Takes over everything that is configured, options of the node included; but where to listen and whom to
+  /// follow are the caller's to do. Throws `Errc::bad_option`, and then nothing has changed.
+  void use(const RedisConfiguration& configuration) {
+    const detail::Server::Turn turn(core_.server());
+    detail::use_settings(core_.server(), configuration.settings_);
+    core_.server().administration.configuration_file = configuration.file_;
+  }
+
+  /// What CONFIG GET answers for a parameter; nothing where there is none of this name.
+  [[nodiscard]] std::optional<std::string> configuration(std::string_view name) {
+    const auto* const parameter = detail::find_parameter(name);
+    if (parameter == nullptr) return std::nullopt;
+    const detail::Server::Turn turn(core_.server());
+    return detail::value_of(*parameter, detail::settings_of(core_.server()));
   }
 
   /// Adds a command of the application's own, or puts it in the place of the one of its name.

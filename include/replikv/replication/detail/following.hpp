@@ -418,6 +418,9 @@ class Following final : public ReplicaSession::Handler {
     const auto port =
         colon == std::string::npos ? std::nullopt : resp::parse_unsigned(address_.substr(colon + 1));
     master.host = port ? address_.substr(0, colon) : address_;
+    if (master.host.starts_with('[') && master.host.ends_with(']')) {
+      master.host = master.host.substr(1, master.host.size() - 2);
+    }
     master.port = static_cast<std::uint16_t>(port.value_or(0) & 0xffff);
   }
 

@@ -42,6 +42,8 @@ class NodeCore {
 
   NodeCore(std::vector<Database*> stores, ReplicationOptions chosen, Role first_role)
       : databases(std::move(stores)),
+        observer(chosen.observer),
+        logger(chosen.logger),
         options(std::move(chosen)),
         random(options.seed ? Random(*options.seed) : Random::from_system()),
         stream(std::make_shared<CommandStream>(
@@ -56,7 +58,9 @@ class NodeCore {
   virtual ~NodeCore() = default;
 
   const std::vector<Database*> databases;
-  const ReplicationOptions options;
+  const Observer observer;
+  const Logger logger;
+  ReplicationOptions options;  ///< guarded as well; for its observer and logger see above
   Random random;
   const std::shared_ptr<CommandStream> stream;
   const std::shared_ptr<WriteGate> gate;
@@ -88,18 +92,16 @@ class NodeCore {
   /// Tells the observer, after the turn, of the event that `make` returns; not if there is no memory for it.
   template <class Make>
   void report(Make&& make) noexcept {
-    if (options.observer) {
-      tell([&] { calls_.push_back([this, event = Event(make())] { options.observer(event); }); });
+    if (observer) {
+      tell([&] { calls_.push_back([this, event = Event(make())] { observer(event); }); });
     }
   }
 
   /// The same for a line of the log.
   template <class Make>
   void log(LogLevel level, Make&& make) noexcept {
-    if (options.logger) {
-      tell([&] {
-        calls_.push_back([this, level, line = std::string(make())] { options.logger(level, line); });
-      });
+    if (logger) {
+      tell([&] { calls_.push_back([this, level, line = std::string(make())] { logger(level, line); }); });
     }
   }
 

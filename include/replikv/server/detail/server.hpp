@@ -8,6 +8,7 @@
 #include <replikv/replication/detail/node.hpp>
 #include <replikv/resp/parser.hpp>
 #include <replikv/server/command.hpp>
+#include <replikv/server/detail/administration.hpp>
 #include <replikv/server/detail/client.hpp>
 #include <replikv/server/detail/command_table.hpp>
 #include <replikv/server/detail/latency.hpp>
@@ -58,7 +59,7 @@ struct Pause {
 };
 
 /// Every call inside a `Turn`, unless it says otherwise.
-class Server : private WriteObserver {
+class Server : public std::enable_shared_from_this<Server>, private WriteObserver {
  public:
   using Keyspace = server::Keyspace;
 
@@ -105,6 +106,7 @@ class Server : private WriteObserver {
   const std::shared_ptr<Node> node;
   CommandTable commands;
   ServerCounts counts;
+  Administration administration;
   bool closed = false;
 
   // --- Databases ------------------------------------------------------------------------------------
@@ -289,6 +291,7 @@ class Server : private WriteObserver {
   void look_after_clients(TimePoint now) {
     if (pause_ && now >= pause_->until) end_pause();
     for (const auto& client : std::vector(clients_)) client->check_limits(*this, now);
+    sample(now);
   }
 
   /// Has the output of a client sent at the end of the turn that is not this turn's own.
@@ -432,7 +435,14 @@ class Server : private WriteObserver {
       return "ERR Can't execute '" + command->command.name +
              "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context";
     }
+    if (!options.serve_stale_data && !command->is(CommandFlag::stale) && is_stale()) {
+      return "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+    }
     return {};
+  }
+
+  [[nodiscard]] bool is_stale() const {
+    return node->info().role == Role::replica && !node->is_master_link_up();
   }
 
   [[nodiscard]] static bool is_for_subscribers(const RegisteredCommand& command) noexcept {
@@ -468,6 +478,7 @@ class Server : private WriteObserver {
       refusal.insert(0, "EXECABORT Transaction discarded because of: ");
     }
     ++counts.error_replies;
+    administration.count_error(refusal);
     const std::size_t answered = client.output.size();
     client.reply().error(refusal);
     drop_unwanted_reply(client, answered);
@@ -476,8 +487,18 @@ class Server : private WriteObserver {
   void fail(Client& client, RegisteredCommand& command, std::size_t answered, std::string_view text) {
     ++command.failed;
     ++counts.error_replies;
+    administration.count_error(text);
     client.output.resize(answered);
     client.reply().error(text);
+  }
+
+  void sample(TimePoint now) {
+    Administration& own = administration;
+    own.commands.sample(counts.commands_processed, now);
+    own.bytes_in.sample(counts.bytes_received, now);
+    own.bytes_out.sample(counts.bytes_sent, now);
+    own.memory_bytes_peak = std::max(own.memory_bytes_peak, SharedMemory::bytes(*node));
+    own.memory.share(*node);
   }
 
   [[nodiscard]] static bool ends_multi(const RegisteredCommand& command) noexcept {

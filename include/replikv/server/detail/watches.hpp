@@ -27,9 +27,9 @@ struct KeyFingerprint {
   [[nodiscard]] static KeyFingerprint of(const server::Keyspace& keys, std::string_view key) {
     KeyFingerprint print;
     print.expires_at = keys.expires_at(key);
-    const bool is_there = keys.visit(key, [&print](std::string_view value) {
-      print.value = hash_bytes(value, value.size());
-      print.bytes = value.size();
+    const bool is_there = keys.visit(key, [&print](std::string_view found) {
+      print.value = hash_bytes(found, found.size());
+      print.bytes = found.size();
     });
     return is_there && print.expires_at ? print : KeyFingerprint{};
   }

@@ -17,9 +17,6 @@
 
 namespace replikv::inline v0_1::server::commands {
 
-/// What HELLO and INFO say the version is: of the Redis whose commands these are.
-inline constexpr std::string_view redis_version = "7.0.15";
-
 inline void ping(Call& call) {
   if (call.size() > 2) {
     throw CommandError("ERR wrong number of arguments for 'ping' command");
@@ -70,7 +67,7 @@ inline void describe_server(Call& call) {
   server::Reply reply = call.client.reply();
   reply.map(7);
   reply.bulk("server"), reply.bulk("redis");
-  reply.bulk("version"), reply.bulk(redis_version);
+  reply.bulk("version"), reply.bulk(detail::redis_version);
   reply.bulk("proto"), reply.integer(static_cast<int>(call.client.protocol));
   reply.bulk("id"), reply.integer(call.client.id);
   reply.bulk("mode"), reply.bulk("standalone");

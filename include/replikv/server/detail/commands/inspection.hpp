@@ -115,7 +115,7 @@ inline void time(Call& call) {
 
 inline void lolwut(Call& call) {
   if (call.size() >= 3 && is_word(call[1], "version")) static_cast<void>(integer_of(call[2]));
-  call.reply.verbatim(odd_numbers_of_pascal() + "\nRedis ver. " + std::string(redis_version) + "\n");
+  call.reply.verbatim(odd_numbers_of_pascal() + "\nRedis ver. " + std::string(detail::redis_version) + "\n");
 }
 
 inline void add_inspection(detail::CommandTable& table) {
