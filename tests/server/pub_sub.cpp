@@ -324,6 +324,30 @@ TEST_CASE("only the events that were asked for are told") {
   CHECK(subscriber.read_reply().items[2].text == "end");
 }
 
+TEST_CASE("keys that expire are told, whoever finds them") {
+  Served served({.notify_keyspace_events = "Ex"});
+  auto subscriber = served.client();
+  subscriber.command("PSUBSCRIBE", "*");
+  served.stores[2].set("by itself", "1", std::chrono::milliseconds(1));
+  CHECK(subscriber.read_reply().items[2].text == "__keyevent@2__:expired");
+  served.client().command("SET", "by a client", "1", "PX", 1);
+  CHECK(subscriber.read_reply().items[3].text == "by a client");
+}
+
+TEST_CASE("keys that are evicted are told") {
+  Served served({.notify_keyspace_events = "Ke"});
+  auto subscriber = served.client();
+  subscriber.command("PSUBSCRIBE", "*");
+  auto client = served.client();
+  for (int i = 0; i < 1000; ++i) client.add("SET", "key:" + std::to_string(i), std::string(1000, 'x'));
+  client.flush();
+  served.stores[0].limit_memory(served.stores[0].memory_bytes() - 1000, replikv::Eviction::allkeys_random);
+  client.command("SET", "more", std::string(5000, 'x'));
+  const auto message = subscriber.read_reply();
+  CHECK(message.items[2].text.starts_with("__keyspace@0__:key:"));
+  CHECK(message.items[3].text == "evicted");
+}
+
 TEST_CASE("letters that mean nothing are a bad option") {
   Served served;
   CHECK_THROWS_AS(replikv::RedisEndpoint(served.node, {.notify_keyspace_events = "Ky"}), replikv::Error);

@@ -141,6 +141,7 @@ class EndpointCore {
 
   void close() noexcept {
     server_->node->set_message_handler(nullptr);
+    server_->node->gate->set_loss_listener(nullptr);
     {
       const std::lock_guard lock(mutex_);
       listeners_.clear();

@@ -97,14 +97,6 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     following_.stop();
   }
 
-  /// Has the node's regular work done by an engine that somebody else listens with.
-  void live_by(const std::shared_ptr<TransportEngine>& engine) {
-    const Turn turn(*this);
-    if (closed) return;
-    auto ready = ready_to_use(engine);
-    use(engine, std::move(ready));
-  }
-
   /// Takes over a link whose handshake somebody else has heard, from the request to synchronise on. Whoever
   /// started it hands its events on to what is returned; nothing: there is no room for another.
   [[nodiscard]] std::shared_ptr<LinkEvents> adopt(const std::shared_ptr<TransportEngine>& engine,
@@ -265,6 +257,7 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
   /// by this engine's time if it has none yet, and tells its masters the first port so given (0: none).
   void served_by(const std::shared_ptr<TransportEngine>& engine, std::uint16_t port) {
     const Turn turn(*this);
+    if (closed) return;
     auto ready = ready_to_use(engine);
     use(engine, std::move(ready));
     if (port != 0) serving_.announce_listening_port(port);

@@ -12,6 +12,7 @@
 #include <replikv/server/detail/client.hpp>
 #include <replikv/server/detail/command_table.hpp>
 #include <replikv/server/detail/latency.hpp>
+#include <replikv/server/detail/lost_keys.hpp>
 #include <replikv/server/detail/notifications.hpp>
 #include <replikv/server/detail/observed_keyspace.hpp>
 #include <replikv/server/detail/pub_sub.hpp>
@@ -186,6 +187,12 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
     const auto wanted = WantedEvents::parse(letters);
     if (!wanted) return false;
     wanted_events_ = *wanted;
+    const bool hears_of_losses =
+        wanted_events_.has(server::EventClass::expired) || wanted_events_.has(server::EventClass::evicted);
+    if (hears_of_losses != hears_of_losses_) {
+      hears_of_losses_ = hears_of_losses;
+      node->gate->set_loss_listener(hears_of_losses ? lost_keys_ : nullptr);
+    }
     options.notify_keyspace_events = wanted->text();
     choose_views();
     return true;
@@ -290,6 +297,7 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
   /// Ends the links of those that cost more than they may.
   void look_after_clients(TimePoint now) {
     if (pause_ && now >= pause_->until) end_pause();
+    if (!lost_keys_->empty()) tell_losses();
     for (const auto& client : std::vector(clients_)) client->check_limits(*this, now);
     sample(now);
   }
@@ -365,6 +373,8 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
     command.latency.add(took);
     ++counts.commands_processed;
+    if (!lost_keys_->empty()) [[unlikely]]
+      tell_losses();
     if (!events_.empty()) [[unlikely]]
       tell_events(command, command.failed == failed_before);
     if (!monitors_.empty()) [[unlikely]]
@@ -637,6 +647,13 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
     }
   }
 
+  void tell_losses() {
+    for (const LostKey& lost : lost_keys_->take()) {
+      const bool is_expired = lost.event_class == server::EventClass::expired;
+      notify(lost.event_class, is_expired ? "expired" : "evicted", lost.database, lost.key);
+    }
+  }
+
   void tell(std::string channel, std::string message) {
     when_free([this, told = std::move(channel), text = std::move(message)] {
       deliver(Subscribed::channel, told, text);
@@ -732,6 +749,8 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
   Watches watches_;
   WantedEvents wanted_events_;
   std::vector<KeyChange> events_;  // of the command under way
+  const std::shared_ptr<LostKeys> lost_keys_ = std::make_shared<LostKeys>();
+  bool hears_of_losses_ = false;
   std::vector<Client*> monitors_;
   std::optional<Pause> pause_;
 };
