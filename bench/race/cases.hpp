@@ -15,6 +15,7 @@ void run_stall(const Run& run);
 void run_memory(const Run& run);
 void run_growth(const Run& run);
 void run_crowd(const Run& run);
+void run_endpoint(const Run& run);
 
 /// The concurrent maps that are installed, beside our store.
 [[nodiscard]] std::vector<Side> read_sides();

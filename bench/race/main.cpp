@@ -21,6 +21,7 @@ const std::array cases{
     Case{"memory", {"replikv", "redis-server", "valkey-server"}, race::run_memory},
     Case{"growth", {"replikv", "redis-server", "valkey-server"}, race::run_growth},
     Case{"crowd", {"replikv", "redis-server", "valkey-server"}, race::run_crowd},
+    Case{"endpoint", {"replikv", "redis-server", "valkey-server"}, race::run_endpoint},
 };
 
 int list() {

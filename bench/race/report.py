@@ -88,6 +88,7 @@ CASE_TITLES = {
     "memory": "Memory",
     "growth": "A store that grows",
     "crowd": "Many replicas",
+    "endpoint": "Serving Redis clients",
     "compile": "Compiling `#include <replikv/replikv.hpp>`, against the standard headers it includes",
 }
 
@@ -163,6 +164,8 @@ def condition_words(name, value):
         return counted(value, name[:-1])
     if name == "writes":
         return f"{value.rstrip(' %')} % writes" if value.rstrip(" %").isdigit() else value
+    if name == "in_flight":
+        return f"{value} in flight"
     if name == "transport":
         return "over TCP" if value == "tcp" else value
     if name in ("operation", "load", "what", "mode"):

@@ -174,6 +174,22 @@ void put_effects(Folder& folder) {
 }
 
 /// Moves at random: the targets that play games read each byte as something.
+void put_endpoint(Folder& folder) {
+  const std::string session =
+      "SET a 1\nGET a\nINCR a\nSET b x EX 100\nTTL b\nAPPEND b yz\nMGET a b c\nSELECT 1\nSETRANGE c 3 abc\n"
+      "GETBIT c 5\nMULTI\nSET d 4\nINCR d\nEXEC\nWATCH d\nRENAME d e\nDEL a\nKEYS *\nSCAN 0 COUNT 2\nEXPIRE "
+      "b 5\n"
+      "PERSIST b\nCOPY b f\nMOVE b 2\nSWAPDB 0 1\nDUMP f\nSUBSCRIBE x\nPUBLISH x y\nUNSUBSCRIBE\nFLUSHALL\n";
+  for (const char choices : {'\0', '\1', '\2', '\3'}) {
+    for (const char cuts : {'\0', '\5', '\x55'}) folder.put("endpoint", std::string{choices, cuts} + session);
+  }
+  std::string commands;
+  resp::append_command(commands, "SET", "key", "value", "PX", "1000");
+  resp::append_command(commands, "SETBIT", "bits", "7", "1");
+  resp::append_command(commands, "BITFIELD", "bits", "INCRBY", "u5", "0", "9");
+  folder.put("endpoint", std::string(whole) + "AUTH kYp3-unguessable\n" + commands);
+}
+
 void put_games(Folder& folder) {
   replikv::Random random(2024);
   for (const std::string_view target : {"store", "pair"}) {
@@ -232,6 +248,7 @@ int main(int count, char** arguments) {
   put_rdb(folder);
   put_sessions(folder);
   put_effects(folder);
+  put_endpoint(folder);
   put_games(folder);
   put_codec(folder);
   if (count > 2) put_recording(folder, arguments[2]);

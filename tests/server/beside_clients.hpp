@@ -3,11 +3,14 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <initializer_list>
 #include <string>
 #include <string_view>
 #include <tests/interop/redis_client.hpp>
 #include <tests/server/beside_redis.hpp>
+#include <vector>
 
 namespace served {
 
@@ -29,6 +32,28 @@ class ClientOfBoth {
     const std::string our_reply = raw_reply(ours_);
     CHECK(our_reply == raw_reply(theirs_));
     return our_reply;
+  }
+
+  /// The same for so many at once, in whatever order each server sends them.
+  void next_of_each(std::size_t count) {
+    std::vector<std::string> our_replies;
+    std::vector<std::string> their_replies;
+    for (std::size_t i = 0; i < count; ++i) {
+      our_replies.push_back(raw_reply(ours_));
+      their_replies.push_back(raw_reply(theirs_));
+    }
+    std::sort(our_replies.begin(), our_replies.end());
+    std::sort(their_replies.begin(), their_replies.end());
+    CHECK(our_replies == their_replies);
+  }
+
+  /// From now on RESP3.
+  void both_hello() {
+    for (interop::RedisClient* client : {&ours_, &theirs_}) {
+      client->add("HELLO", "3");
+      client->send_pipeline();
+      static_cast<void>(raw_reply(*client));
+    }
   }
 
   std::string same(std::string_view line) {

@@ -42,6 +42,31 @@ TEST_CASE("EXEC runs on the databases that its SELECTs choose, and the last choi
              "GET a", "SELECT 3", "GET a", "SELECT 0", "GET a"});
 }
 
+TEST_CASE("commands that reach several databases do so inside EXEC as well") {
+  BesideRedis both;
+  both.same({"SET a 1", "SELECT 3", "SET b 2", "SET c 3", "SELECT 0"});
+  both.same({"MULTI", "MOVE a 3", "MOVE a 3", "COPY a d DB 3", "SET e 5", "COPY e f DB 7", "COPY e e DB 3",
+             "SELECT 3", "MOVE b 0", "DBSIZE", "KEYS e", "EXISTS a b c d e f", "RENAME c g", "INCR a", "EXEC",
+             "EXISTS a b c d e f g"});
+  both.same({"MULTI", "SWAPDB 0 3", "GET a", "SELECT 0", "GET a", "FLUSHALL", "DBSIZE", "SET x 1", "FLUSHDB",
+             "EXISTS x", "SET y 1", "EXEC", "DBSIZE", "GET y", "SELECT 3", "DBSIZE", "SELECT 7", "DBSIZE"});
+}
+
+TEST_CASE("what empties or exchanges databases makes EXEC of those who watch do nothing") {
+  BesideRedis both;
+  ClientOfBoth other(both);
+  for (const char* line : {"FLUSHALL", "FLUSHDB", "SWAPDB 0 1", "MOVE a 1", "DEL a", "EXPIRE a 100",
+                           "APPEND a x", "RENAME a z", "COPY b a REPLACE"}) {
+    CAPTURE(line);
+    both.same({"FLUSHALL", "SET a 1", "SET b 2", "WATCH a"});
+    other.same(line);
+    both.same({"MULTI", "PING", "EXEC"});
+    both.same({"FLUSHALL", "SET b 2", "WATCH a"});  // where it was not there, most do nothing to it
+    other.same(line);
+    both.same({"MULTI", "PING", "EXEC"});
+  }
+}
+
 TEST_CASE("QUIT and RESET end a transaction") {
   BesideRedis both;
   both.same({"MULTI", "SET a 1", "RESET", "GET a", "EXEC", "MULTI", "SET a 1", "QUIT"});

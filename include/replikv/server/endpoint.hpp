@@ -142,6 +142,7 @@ class EndpointCore {
 
   void close() noexcept {
     server_->node->set_message_handler(nullptr);
+    server_->node->gate->set_loss_listener(nullptr);
     {
       const std::lock_guard lock(mutex_);
       listeners_.clear();
@@ -157,6 +158,17 @@ class EndpointCore {
   std::vector<std::unique_ptr<Registration>> listeners_;
   std::shared_ptr<Beat> beating_;
 };
+
+/// The databases of a node, as clients see them.
+template <class... Stores>
+[[nodiscard]] std::vector<std::unique_ptr<server::Keyspace>> keyspaces_of(
+    const replikv::Node<Stores...>& node) {
+  std::vector<std::unique_ptr<server::Keyspace>> keyspaces;
+  node.for_each_store([&keyspaces]<class K, class V, class P>(Store<K, V, P>& store) {
+    keyspaces.push_back(std::make_unique<StoreKeyspace<K, V, P>>(store));
+  });
+  return keyspaces;
+}
 
 }  // namespace detail
 
@@ -176,7 +188,7 @@ class RedisEndpoint {
   template <class... Stores>
   explicit RedisEndpoint(Node<Stores...>& node, EndpointOptions options = {})
       : core_(std::make_shared<detail::Server>(std::move(options), detail::NodeAccess::node(node),
-                                               keyspaces_of(node))) {
+                                               detail::keyspaces_of(node))) {
     server::commands::add_all(core_.server().commands);
   }
 
@@ -230,16 +242,6 @@ class RedisEndpoint {
   }
 
  private:
-  template <class... Stores>
-  [[nodiscard]] static std::vector<std::unique_ptr<server::Keyspace>> keyspaces_of(
-      const Node<Stores...>& node) {
-    std::vector<std::unique_ptr<server::Keyspace>> keyspaces;
-    node.for_each_store([&keyspaces]<class K, class V, class P>(Store<K, V, P>& store) {
-      keyspaces.push_back(std::make_unique<detail::StoreKeyspace<K, V, P>>(store));
-    });
-    return keyspaces;
-  }
-
   detail::EndpointCore core_;
 };
 

@@ -28,7 +28,9 @@ struct EndpointOptions {
   std::chrono::seconds login_timeout{
       10};  ///< ours: to authenticate, where a password is asked for; 0: for ever
   std::size_t query_buffer_bytes_max = std::size_t{1} << 30;  ///< client-query-buffer-limit
-  /// Redis has no limit here; a client that never reads ends so all the same.
+  /// Of what a client has asked for and does not read. Its commands wait while a megabyte of replies does, so
+  /// only single large replies, or a flood of further commands, exceed this; Redis makes all replies and has
+  /// no limit.
   ClientOutputLimit output_limit{std::uint64_t{256} << 20, 0, {}};
   ClientOutputLimit subscriber_output_limit{std::uint64_t{32} << 20, std::uint64_t{8} << 20,
                                             std::chrono::seconds{60}};

@@ -285,6 +285,7 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
   /// by this engine's time if it has none yet, and tells its masters the first port so given (0: none).
   void served_by(const std::shared_ptr<TransportEngine>& engine, std::uint16_t port) {
     const Turn turn(*this);
+    if (closed) return;
     auto ready = ready_to_use(engine);
     use(engine, std::move(ready));
     if (port != 0) serving_.announce_listening_port(port);
@@ -423,7 +424,7 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     }
     if (mends) stream->wake();
     // Deleting takes the stores' locks and wakes who sends: not in a turn.
-    if (gate->owns_expiry()) {
+    if (gate->owns_expiry() && expires_actively) {
       const Duration budget = home_->is_virtual() ? Duration::max() : Duration{expiry_budget};
       for (Database* database : databases) attempt([&] { database->expire_due(budget); });
     }

@@ -78,6 +78,9 @@ class NodeCore {
   bool former_history_ended_here = false;
   std::shared_ptr<const Engines> engines = std::make_shared<const Engines>();  ///< all ever used
 
+  /// Whether the heartbeat deletes what has expired (Redis: DEBUG SET-ACTIVE-EXPIRE). Any thread.
+  std::atomic<bool> expires_actively{true};
+
   /// Something found no memory and is still to be done. Any thread.
   std::atomic<bool> has_work_left{false};
 

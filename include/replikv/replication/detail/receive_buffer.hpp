@@ -40,6 +40,9 @@ class ReceiveBuffer {
     if (!arrived.empty()) kept_.assign(as_text(arrived.subspan(consume(arrived))));
   }
 
+  /// Adds to what is kept, for a later `feed`.
+  void keep(Bytes arrived) { kept_.append(as_text(arrived)); }
+
   /// Gives away what is kept.
   [[nodiscard]] std::string take() noexcept { return std::exchange(kept_, {}); }
 

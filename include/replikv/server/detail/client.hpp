@@ -62,6 +62,9 @@ class Client {
   /// Bytes sent to it that have not left yet.
   [[nodiscard]] virtual std::size_t unsent_bytes() const noexcept = 0;
 
+  /// Replies that are made before any of them is sent.
+  static constexpr std::size_t output_bytes_max = std::size_t{1} << 20;
+
   [[nodiscard]] server::Reply reply() noexcept { return server::Reply(output, protocol); }
 
   /// Ends the link when everything so far has been sent.
@@ -115,6 +118,7 @@ class Client {
   std::string output{};
   Closing closing = Closing::no;
   bool is_blocked = false;  ///< its next command waits until this one has been answered
+  bool is_held_up = false;  ///< its next command waits until it has read more of the replies
   /// Who blocks a client may say how it is answered ahead of time: CLIENT UNBLOCK calls it, with true for
   /// `-UNBLOCKED`. It replies and resumes the client. Empty: it cannot be unblocked.
   std::function<void(bool with_error)> unblock{};

@@ -41,14 +41,20 @@ class ClientLink final : public Client, public LinkEvents, public std::enable_sh
     {
       const Server::Turn turn(*server);
       if (server->closed) return;
-      server->receive(*this, bytes, engine_->now());
-      flush(*server);
+      if (is_stalled()) {
+        input.keep(bytes);
+        flush(*server);
+      } else {
+        server->receive(*this, bytes, engine_->now());
+        flush(*server);
+      }
     }
     if (sync_request) hand_over(*server);
   }
 
   inline void on_writable() override {
-    if (replica_) replica_->on_writable();
+    if (replica_) return replica_->on_writable();
+    if (is_held_up) on_bytes({});
   }
 
   inline void on_closed(std::error_code why) override {
@@ -131,12 +137,13 @@ class ClientLink final : public Client, public LinkEvents, public std::enable_sh
     });
   }
 
+  // Sends what there is, and makes more of it as long as the network takes it.
   void flush(Server& server) {
     if (replica_) return;
-    if (!output.empty() && closing != Closing::now) {
-      server.counts.bytes_sent += output.size();
-      const SharedBytes bytes(std::exchange(output, {}));
-      link_->send({&bytes, 1});
+    send(server);
+    while (is_held_up && !is_stalled() && closing == Closing::no) {
+      server.receive(*this, {}, engine_->now());
+      send(server);
     }
     check_output(server, engine_->now());
     if (closing != Closing::no) end(server);
@@ -151,10 +158,22 @@ class ClientLink final : public Client, public LinkEvents, public std::enable_sh
     server->remove(*this);
   }
 
+  void send(Server& server) {
+    if (output.empty() || closing == Closing::now) return;
+    server.counts.bytes_sent += output.size();
+    const SharedBytes bytes(std::exchange(output, {}));
+    link_->send({&bytes, 1});
+  }
+
+  // It asks for more than it reads: its commands wait.
+  [[nodiscard]] bool is_stalled() const noexcept {
+    return is_held_up && link_->unsent_bytes() >= Link::window_bytes;
+  }
+
   void check_output(const Server& server, TimePoint now) {
     const ClientOutputLimit& limit =
         is_subscriber() ? server.options.subscriber_output_limit : server.options.output_limit;
-    const std::uint64_t unread = link_->unsent_bytes();
+    const std::uint64_t unread = link_->unsent_bytes() + (is_held_up ? input.size() : 0);
     if (limit.hard_bytes != 0 && unread > limit.hard_bytes) closing = Closing::now;
     if (limit.soft_bytes == 0 || unread <= limit.soft_bytes) {
       over_soft_limit_since_.reset();

@@ -38,6 +38,7 @@ enum class CommandFlag : std::uint32_t {
   movablekeys = 1U << 15,
   allow_busy = 1U << 16,
   no_async_loading = 1U << 17,
+  asking = 1U << 18,
 };
 
 inline constexpr std::array command_flags{
@@ -59,6 +60,7 @@ inline constexpr std::array command_flags{
     std::pair{std::string_view("movablekeys"), CommandFlag::movablekeys},
     std::pair{std::string_view("allow_busy"), CommandFlag::allow_busy},
     std::pair{std::string_view("no_async_loading"), CommandFlag::no_async_loading},
+    std::pair{std::string_view("asking"), CommandFlag::asking},
 };
 
 /// Calls `f(word)` for each word of a text.

@@ -9,7 +9,9 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <utility>
 
 namespace replikv::inline v0_1::detail {
 
@@ -20,6 +22,8 @@ class WriteObserver {
 
   /// `expires_at`: the one that was set with the value, or `Keyspace::never`.
   virtual void on_put(std::uint32_t database, std::string_view key, WallTime expires_at) = 0;
+  /// An update has left the value as it was.
+  virtual void on_put_again(std::uint32_t database, std::string_view key) = 0;
   virtual void on_erased(std::uint32_t database, std::string_view key) = 0;
   virtual void on_expiry_set(std::uint32_t database, std::string_view key, WallTime expires_at) = 0;
   /// All keys are about to go.
@@ -38,6 +42,7 @@ class ObservedKeyspace final : public server::Keyspace {
   [[nodiscard]] std::size_t size() const override { return keys_.size(); }
   std::uint64_t scan(std::uint64_t cursor, OnEntry f) const override { return keys_.scan(cursor, f); }
   [[nodiscard]] WallTime now() const override { return keys_.now(); }
+  [[nodiscard]] bool is_locked() const noexcept override { return keys_.is_locked(); }
 
   void set(std::string_view key, std::string_view value, WallTime expires_at) override {
     keys_.set(key, value, expires_at);
@@ -56,6 +61,29 @@ class ObservedKeyspace final : public server::Keyspace {
     const bool is_changed = keys_.set_expiry(key, expires_at);
     if (is_changed) observer_.on_expiry_set(database_, key, expires_at);
     return is_changed;
+  }
+  void update(std::string_view key, OnChange f) override {
+    bool was_there = false;
+    bool is_there = false;
+    bool is_same = false;
+    keys_.update(key, [&](std::optional<std::string>& value) {
+      was_there = value.has_value();
+      const std::string before = value.value_or(std::string());
+      f(value);
+      is_there = value.has_value();
+      is_same = was_there && is_there && *value == before;
+    });
+    if (is_same) {
+      observer_.on_put_again(database_, key);
+    } else if (is_there) {
+      observer_.on_put(database_, key, never);
+    } else if (was_there) {
+      observer_.on_erased(database_, key);
+    }
+  }
+  void set_many(std::span<const std::pair<std::string_view, std::string_view>> pairs) override {
+    keys_.set_many(pairs);
+    for (const auto& [key, value] : pairs) observer_.on_put(database_, key, never);
   }
   void clear() override {
     observer_.on_clear(database_, keys_);

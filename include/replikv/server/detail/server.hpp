@@ -12,6 +12,7 @@
 #include <replikv/server/detail/client.hpp>
 #include <replikv/server/detail/command_table.hpp>
 #include <replikv/server/detail/latency.hpp>
+#include <replikv/server/detail/lost_keys.hpp>
 #include <replikv/server/detail/notifications.hpp>
 #include <replikv/server/detail/observed_keyspace.hpp>
 #include <replikv/server/detail/pub_sub.hpp>
@@ -186,6 +187,12 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
     const auto wanted = WantedEvents::parse(letters);
     if (!wanted) return false;
     wanted_events_ = *wanted;
+    const bool hears_of_losses =
+        wanted_events_.has(server::EventClass::expired) || wanted_events_.has(server::EventClass::evicted);
+    if (hears_of_losses != hears_of_losses_) {
+      hears_of_losses_ = hears_of_losses;
+      node->gate->set_loss_listener(hears_of_losses ? lost_keys_ : nullptr);
+    }
     options.notify_keyspace_events = wanted->text();
     choose_views();
     return true;
@@ -290,6 +297,7 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
   /// Ends the links of those that cost more than they may.
   void look_after_clients(TimePoint now) {
     if (pause_ && now >= pause_->until) end_pause();
+    if (!lost_keys_->empty()) tell_losses();
     for (const auto& client : std::vector(clients_)) client->check_limits(*this, now);
     sample(now);
   }
@@ -305,6 +313,7 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
   void receive(Client& client, Bytes bytes, TimePoint now) {
     counts.bytes_received += bytes.size();
     now_ = now;
+    client.is_held_up = false;
     client.input.feed(bytes, [this, &client](Bytes all) { return parse(client, all); });
     if (client.input.size() > options.query_buffer_bytes_max) client.closing = Client::Closing::now;
   }
@@ -364,6 +373,8 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
     command.latency.add(took);
     ++counts.commands_processed;
+    if (!lost_keys_->empty()) [[unlikely]]
+      tell_losses();
     if (!events_.empty()) [[unlikely]]
       tell_events(command, command.failed == failed_before);
     if (!monitors_.empty()) [[unlikely]]
@@ -389,6 +400,10 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
   std::size_t parse(Client& client, Bytes all) {
     std::size_t consumed = 0;
     while (client.closing == Client::Closing::no && !client.is_blocked && !client.sync_request) {
+      if (client.output.size() >= Client::output_bytes_max) {
+        client.is_held_up = true;
+        return consumed;
+      }
       const auto parsed = client.parser.parse(all.subspan(consumed));
       if (parsed.status == resp::Parsed::Status::command) {
         consumed += parsed.consumed;
@@ -576,7 +591,7 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
   // --- Events of keys -------------------------------------------------------------------------------
 
   struct KeyChange {
-    enum class Kind : std::uint8_t { erased, put, expiry };
+    enum class Kind : std::uint8_t { erased, put, put_again, expiry };
     Kind kind;
     std::uint32_t database;
     std::string key;
@@ -585,6 +600,10 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
 
   void on_put(std::uint32_t number, std::string_view key, WallTime expires_at) override {
     note(KeyChange::Kind::put, number, key, expires_at);
+  }
+  void on_put_again(std::uint32_t number, std::string_view key) override {
+    if (wanted_events_.empty()) return;
+    events_.push_back({KeyChange::Kind::put_again, number, std::string(key), Keyspace::never});
   }
   void on_erased(std::uint32_t number, std::string_view key) override {
     note(KeyChange::Kind::erased, number, key, Keyspace::never);
@@ -615,7 +634,8 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
     const auto notify_generic = [this, &change](std::string_view event) {
       notify(EventClass::generic, event, change.database, change.key);
     };
-    if (change.kind == KeyChange::Kind::put) {
+    if (change.kind == KeyChange::Kind::put_again && names.put == "setbit") return;  // no change, no event
+    if (change.kind == KeyChange::Kind::put || change.kind == KeyChange::Kind::put_again) {
       notify(names.put_class, names.put.empty() ? "set" : names.put, change.database, change.key);
       if (names.put.empty() && change.expires_at != Keyspace::never) notify_generic("expire");
     } else if (change.kind == KeyChange::Kind::erased) {
@@ -624,6 +644,13 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
       notify_generic("persist");
     } else {
       notify_generic(change.expires_at <= databases_[change.database]->now() ? "del" : "expire");
+    }
+  }
+
+  void tell_losses() {
+    for (const LostKey& lost : lost_keys_->take()) {
+      const bool is_expired = lost.event_class == server::EventClass::expired;
+      notify(lost.event_class, is_expired ? "expired" : "evicted", lost.database, lost.key);
     }
   }
 
@@ -640,9 +667,23 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
         std::chrono::system_clock::now().time_since_epoch());
   }
 
+  // Source  Redis 7.0: what AUTH and HELLO say of users and passwords is shown to nobody
+  [[nodiscard]] static std::vector<std::string_view> without_secrets(const RegisteredCommand& command,
+                                                                     resp::Arguments words) {
+    std::vector<std::string_view> shown(words.begin(), words.end());
+    const bool is_auth = command.command.name == "auth";
+    for (std::size_t i = 1; i < shown.size(); ++i) {
+      if (is_auth) shown[i] = "(redacted)";
+      if (command.command.name == "hello" && to_lower(words[i]) == "auth") {
+        for (std::size_t end = std::min(i + 3, shown.size()); ++i < end;) shown[i] = "(redacted)";
+        break;
+      }
+    }
+    return shown;
+  }
+
   void show_monitors(const Client& client, const RegisteredCommand& command, resp::Arguments words) {
     if (command.is(CommandFlag::admin) || command.is(CommandFlag::skip_monitor)) return;
-    const bool is_secret = command.command.name == "auth" || command.command.name == "hello";
     const std::string micros = std::to_string(wall_now().count());
     const std::size_t seconds = micros.size() - 6;
     const std::string peer = client.address.starts_with('/')
@@ -650,9 +691,9 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
                                  : client.address;
     std::string line = "+" + micros.substr(0, seconds) + "." + micros.substr(seconds) + " [" +
                        std::to_string(client.database) + " " + peer + "]";
-    for (std::size_t i = 0; i < words.size(); ++i) {
+    for (const std::string_view word : without_secrets(command, words)) {
       line += ' ';
-      append_quoted(line, is_secret && i > 0 ? "(redacted)" : words[i]);
+      append_quoted(line, word);
     }
     line += "\r\n";
     for (Client* const monitor : monitors_) {
@@ -674,8 +715,9 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
     }
     const auto slow = options.slowlog_slower_than;
     if (slow.count() < 0 || took < slow || command.is(CommandFlag::skip_slowlog) || client.is_blocked) return;
-    slow_log.add(words, at_s, std::chrono::duration_cast<std::chrono::microseconds>(took), client.address,
-                 client.name, options.slowlog_entries_max);
+    slow_log.add(without_secrets(command, words), at_s,
+                 std::chrono::duration_cast<std::chrono::microseconds>(took), client.address, client.name,
+                 options.slowlog_entries_max);
   }
 
   // --- Pausing --------------------------------------------------------------------------------------
@@ -707,6 +749,8 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
   Watches watches_;
   WantedEvents wanted_events_;
   std::vector<KeyChange> events_;  // of the command under way
+  const std::shared_ptr<LostKeys> lost_keys_ = std::make_shared<LostKeys>();
+  bool hears_of_losses_ = false;
   std::vector<Client*> monitors_;
   std::optional<Pause> pause_;
 };

@@ -370,6 +370,18 @@ class StoreCore final : public Database {
     append({&effect, 1}, waker);
   }
 
+  /// Tells who wants to know that a key is about to go by itself. Precondition: its shard is locked.
+  void tell_loss(void (KeyLossListener::*how)(std::uint32_t, std::string_view) noexcept,
+                 KeyView key) const noexcept {
+    const auto listener = attachment_ ? attachment_->gate->loss_listener() : nullptr;
+    if (!listener) return;
+    try {
+      TextOf<Key> text;
+      (listener.get()->*how)(attachment_->database, text(key));
+    } catch (const std::bad_alloc&) {
+    }
+  }
+
   /// A value was put in place; `is_new`: under a key that was not there. Comes before `publish`.
   void note_put(std::size_t shard, const Entry& entry, bool is_new) const noexcept {
     if (limit_.tracking() != Tracking::none) [[unlikely]]
@@ -537,6 +549,7 @@ class StoreCore final : public Database {
   void append_expiry(KeyView key, Waker& waker) const {
     append_del(key, waker);
     expired_.fetch_add(1, std::memory_order_relaxed);
+    tell_loss(&KeyLossListener::on_expired, key);
   }
 
   void publish_all() const noexcept {

@@ -290,7 +290,7 @@ inline void client_trackinginfo(Call& call) {
 // --- Waiting -----------------------------------------------------------------------------------------------
 
 inline void client_pause(Call& call) {
-  if (call.size() > 4) syntax_error();
+  if (call.size() > 4) wrong_subcommand(call, "CLIENT");
   bool writes_only = false;
   if (call.size() == 4) {
     writes_only = is_word(call[3], "write");
@@ -313,7 +313,7 @@ inline void client_unpause(Call& call) {
 
 inline void client_unblock(Call& call) {
   bool with_error = false;
-  if (call.size() > 4) syntax_error();
+  if (call.size() > 4) wrong_subcommand(call, "CLIENT");
   if (call.size() == 4) {
     with_error = is_word(call[3], "error");
     if (!with_error && !is_word(call[3], "timeout")) {

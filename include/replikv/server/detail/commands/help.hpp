@@ -1,9 +1,10 @@
-// What the HELP of a command with subcommands answers.
+// What commands with subcommands have in common: HELP, and an error of their own.
 #pragma once
 
 #include <replikv/server/command.hpp>
 
 #include <initializer_list>
+#include <string>
 #include <string_view>
 
 namespace replikv::inline v0_1::server::commands {
@@ -20,6 +21,12 @@ inline void reply_help(Call& call, std::string_view command, std::initializer_li
   }
   call.reply.simple("HELP");
   call.reply.simple("    Prints this help.");
+}
+
+/// For a subcommand whose number of words its arity does not tell.
+[[noreturn, gnu::cold]] inline void wrong_subcommand(const Call& call, std::string_view command) {
+  throw CommandError("ERR unknown subcommand or wrong number of arguments for '" +
+                     std::string(call[1].substr(0, 128)) + "'. Try " + std::string(command) + " HELP.");
 }
 
 }  // namespace replikv::inline v0_1::server::commands

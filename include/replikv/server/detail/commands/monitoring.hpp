@@ -28,7 +28,7 @@ inline void monitor(Call& call) {
 // --- SLOWLOG -----------------------------------------------------------------------------------------------
 
 inline void slowlog_get(Call& call) {
-  if (call.size() > 3) syntax_error();
+  if (call.size() > 3) wrong_subcommand(call, "SLOWLOG");
   std::int64_t wanted = 10;
   if (call.size() == 3) {
     wanted = resp::parse_integer(call[2]).value_or(-2);

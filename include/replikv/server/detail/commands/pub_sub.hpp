@@ -80,7 +80,7 @@ inline void spublish(Call& call) {
 }
 
 inline void reply_channels(Call& call, Subscribed kind) {
-  if (call.size() > 3) throw CommandError("ERR wrong number of arguments for 'pubsub' command");
+  if (call.size() > 3) wrong_subcommand(call, "PUBSUB");
   std::vector<std::string_view> names;
   for (const auto& [name, subscribers] : call.server.pub_sub.all(kind)) {
     if (call.size() == 2 || detail::glob_matches(call[2], name)) names.push_back(name);

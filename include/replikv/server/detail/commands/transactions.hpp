@@ -73,6 +73,7 @@ class Execution {
   }
 
   [[nodiscard]] static bool is_about_keys(const detail::RegisteredCommand& command) noexcept {
+    if (command.command.name == "swapdb") return false;  // the stores themselves are exchanged
     return command.is(Flag::write) || command.is(Flag::readonly) || touches_nothing(command);
   }
 
