@@ -259,6 +259,76 @@ TEST_CASE("a redis-server hands its role over to a node by FAILOVER") {
   CHECK(field(ours, "stats", "sync_full") == "0");
 }
 
+TEST_CASE("FAILOVER refuses what it refuses on a redis-server, in its words") {
+  BesideRedis both;
+  both.same({"FAILOVER", "FAILOVER ABORT", "FAILOVER ABORT TIMEOUT 1", "FAILOVER TO", "FAILOVER TO a",
+             "FAILOVER TO a 1", "FAILOVER TO a b", "FAILOVER TIMEOUT 0", "FAILOVER TIMEOUT x",
+             "FAILOVER FORCE", "FAILOVER TO a 1 FORCE", "FAILOVER NOPE"});
+  Served replica;
+  RedisServer their_replica;
+  replica.client().command("REPLICAOF", here, both.ours().port());
+  their_replica.client().command("REPLICAOF", here, both.theirs().port());
+  for (const std::uint16_t port : {both.ours().port(), both.theirs().port()}) {
+    RedisClient client(port);
+    REQUIRE(eventually([&] { return client.command("ROLE").items[2].items.size() == 1; }));
+  }
+  both.same({"FAILOVER TO a 1", "FAILOVER TO 127.0.0.1 1 TIMEOUT 5 FORCE", "FAILOVER FORCE TIMEOUT 5",
+             "REPLICAOF 127.0.0.1 1", "FAILOVER", "FAILOVER TIMEOUT 5"});
+}
+
+TEST_CASE("a node hands its role over to a replica, and no write that was answered is lost") {
+  Served node;
+  const auto try_with = [&node](RedisClient target) {
+    auto client = node.client();
+    target.command("REPLICAOF", here, node.port());
+    REQUIRE(eventually([&] { return is_in_step(target); }));
+    client.command("SET", "k", "v");
+    CHECK(client.command("FAILOVER").text == "OK");
+    CHECK(field(client, "replication", "master_failover_state") == "waiting-for-sync");
+    auto writer = node.client();  // whose write waits, and meets a replica then
+    CHECK(writer.command("SET", "k", "w").text == "READONLY You can't write against a read only replica.");
+    REQUIRE(eventually([&] { return is_in_step(client); }));
+    CHECK(eventually([&] { return field(client, "replication", "master_failover_state") == "no-failover"; }));
+    CHECK(field(target, "replication", "role") == "master");
+    CHECK(target.command("GET", "k").text == "v");
+    CHECK(target.command("SET", "k", "x").text == "OK");
+    CHECK(has(client, "k", "x"));
+  };
+  SUBCASE("a redis-server") {
+    RedisServer redis;
+    try_with(redis.client());
+    auto client = redis.client();
+    CHECK(field(client, "stats", "sync_full") == "0");
+  }
+  SUBCASE("another node") {
+    Served other;
+    try_with(other.client());
+    CHECK(other.node.info().full_resyncs_served == 0);
+  }
+}
+
+TEST_CASE("a failover that finds no successor in time ends, and writes go on") {
+  Served node;
+  RedisServer redis;
+  auto client = node.client();
+  redis.client().command("REPLICAOF", here, node.port());
+  REQUIRE(eventually([&] { return client.command("ROLE").items[2].items.size() == 1; }));
+  client.command("WAIT", "1", "0");
+  redis.freeze();
+  client.command("SET", "k", "v");
+  auto writer = node.client();
+  SUBCASE("by its time-out") { CHECK(client.command("FAILOVER", "TIMEOUT", "300").text == "OK"); }
+  SUBCASE("when it is asked to") {
+    CHECK(client.command("FAILOVER").text == "OK");
+    CHECK_THROWS_AS(node.stores[0].set("k", "w"), replikv::Error);  // the application does not wait
+    CHECK(client.command("FAILOVER").text == "ERR FAILOVER already in progress.");
+    CHECK(client.command("FAILOVER", "ABORT").text == "OK");
+  }
+  CHECK(writer.command("SET", "k", "w").text == "OK");
+  CHECK(field(client, "replication", "master_failover_state") == "no-failover");
+  redis.thaw();
+}
+
 TEST_CASE("a failover is asked of a replica only, which holds the same history") {
   Served node;
   auto client = node.client();

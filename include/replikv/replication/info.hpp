@@ -32,6 +32,18 @@ enum class ReplicaState : std::uint8_t { waiting_for_snapshot, receiving_snapsho
   return "";
 }
 
+/// How far a master is with giving its role to a replica. The words of INFO.
+enum class FailoverState : std::uint8_t { none, waiting_for_sync, in_progress };
+
+[[nodiscard]] constexpr std::string_view text(FailoverState state) noexcept {
+  switch (state) {
+    case FailoverState::none: return "no-failover";
+    case FailoverState::waiting_for_sync: return "waiting-for-sync";
+    case FailoverState::in_progress: return "failover-in-progress";
+  }
+  return "";
+}
+
 /// One attached replica.
 struct ReplicaInfo {
   std::string ip;
@@ -72,6 +84,7 @@ struct ReplicationInfo {
   bool read_only = true;
   std::vector<ReplicaInfo> replicas;
   std::optional<unsigned> good_replicas;  ///< when min_replicas_to_write is in force
+  FailoverState failover = FailoverState::none;
   History history;
 
   // INFO stats has these three.
@@ -156,7 +169,7 @@ inline std::string ReplicationInfo::text() const {
   for (std::size_t i = 0; i < replicas.size(); ++i) {
     out.line("slave" + std::to_string(i), detail::replica_line(replicas[i]));
   }
-  out.line("master_failover_state", "no-failover");
+  out.line("master_failover_state", replikv::text(failover));
   out.line("master_replid", history.id.text());
   out.line("master_replid2", history.second_id.text());
   out.line("master_repl_offset", history.end.bytes);

@@ -34,6 +34,7 @@ namespace replikv::inline v0_1 {
 struct SyncPosition {
   ReplicationId id;
   Offset offset;
+  bool gives_role = false;  ///< it is no master yet: by PSYNC ... FAILOVER it becomes ours
 };
 
 /// The replica's end of one link to a master.
@@ -266,7 +267,9 @@ class ReplicaSession {
     }
     expected_.erase(expected_.begin());
     if (!expected_.empty()) return;
-    if (position_) {
+    if (position_ && position_->gives_role) {
+      send({"PSYNC", position_->id.text(), std::to_string(position_->offset.next_byte()), "FAILOVER"});
+    } else if (position_) {
       send({"PSYNC", position_->id.text(), std::to_string(position_->offset.next_byte())});
     } else {
       send({"PSYNC", "?", "-1"});

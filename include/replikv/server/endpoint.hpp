@@ -8,6 +8,7 @@
 #include <replikv/server/configuration.hpp>
 #include <replikv/server/detail/client_link.hpp>
 #include <replikv/server/detail/commands/all.hpp>
+#include <replikv/server/detail/failover.hpp>
 #include <replikv/server/detail/parameters.hpp>
 #include <replikv/server/detail/server.hpp>
 #include <replikv/server/detail/settings.hpp>
@@ -95,6 +96,7 @@ class EndpointCore {
           const Server::Turn turn(*server);
           if (server->closed) return;
           server->look_after_clients(its_engine->now());
+          advance_failover(*server, its_engine->now());
         }
         self->again();
       });

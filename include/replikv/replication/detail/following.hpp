@@ -62,9 +62,9 @@ class Following final : public ReplicaSession::Handler {
   }
 
   /// Leaves the present master, if there is one, and connects to another until told otherwise. Without
-  /// memory nothing has changed.
+  /// memory nothing has changed. `gives_role`: the other is a replica still, and becomes a master for us.
   void follow(const std::weak_ptr<NodeCore>& node, std::shared_ptr<TransportEngine> engine,
-              std::string address) {
+              std::string address, bool gives_role = false) {
     node_ = node;
     Step first = connecting(*engine, address);
     stop();
@@ -72,6 +72,7 @@ class Following final : public ReplicaSession::Handler {
     address_ = std::move(address);
     down_since_.reset();
     failures_ = 0;
+    gives_role_ = gives_role;
     go_on_with(std::move(first));
   }
 
@@ -80,6 +81,7 @@ class Following final : public ReplicaSession::Handler {
     go_on_with({});
     engine_ = nullptr;
     address_.clear();
+    gives_role_ = false;
   }
 
   [[nodiscard]] bool is_following() const noexcept { return engine_ != nullptr; }
@@ -349,7 +351,7 @@ class Following final : public ReplicaSession::Handler {
       std::optional<SyncPosition> position;
       if (has_history_) {
         const Token held = core_.stream->position();
-        position = SyncPosition{held.id, held.offset};
+        position = SyncPosition{held.id, held.offset, gives_role_};
       }
       link_ = std::make_shared<MasterLink>(node_, *this, engine_, std::move(link), position,
                                            serving_.listening_port());
@@ -372,6 +374,7 @@ class Following final : public ReplicaSession::Handler {
   void in_step() noexcept {
     up_since_ = engine_->now();
     core_.master_link_up = true;
+    gives_role_ = false;
   }
 
   void report_down(const Failure& why) noexcept {
@@ -437,6 +440,7 @@ class Following final : public ReplicaSession::Handler {
   unsigned failures_ = 0;
   TimePoint up_since_{};  // of the link that carries the stream
   std::optional<TimePoint> down_since_;
+  bool gives_role_ = false;   // until the link carries the stream
   bool has_history_ = false;  // the stores hold what the stream's id and offset say
 
   std::shared_ptr<SnapshotLoad> load_;

@@ -150,6 +150,33 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     report([&] { return Demoted{now.id, now.offset}; });
   }
 
+  /// A master that will give its role to a replica: until then or `end_failover` nothing is written, so that
+  /// the replica can come to hold all there is.
+  void begin_failover() {
+    const Turn turn(*this);
+    failover = FailoverState::waiting_for_sync;
+    {
+      const LockedDatabases instant(databases);  // no write is under way when the gate closes
+      serving_.update_gate();
+    }
+  }
+
+  /// Has the replica at `address` become the master of this node. It is over when `is_master_link_up`.
+  void give_role_to(std::shared_ptr<TransportEngine> engine, std::string_view address) {
+    demote();
+    const Turn turn(*this);
+    failover = FailoverState::in_progress;
+    auto ready = ready_to_use(engine);
+    following_.follow(weak_from_this(), engine, std::string(address), true);
+    use(std::move(engine), std::move(ready));
+  }
+
+  void end_failover() {
+    const Turn turn(*this);
+    failover = FailoverState::none;
+    serving_.update_gate();
+  }
+
   // --- Waiting --------------------------------------------------------------------------------------
 
   /// Replicas that confirmed `offset`, once they are `wanted` or the time is up.
@@ -223,6 +250,7 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     info.priority = options.priority;
     info.read_only = options.read_only;
     info.history = stream->history();
+    info.failover = failover;
     info.rejected_writes = gate->rejected_writes();
     serving_.describe(info);
     following_.describe(info);

@@ -72,6 +72,7 @@ class NodeCore {
   Role role;
   bool master_link_up = false;  ///< a replica whose link carries the stream
   bool closed = false;
+  FailoverState failover = FailoverState::none;
   /// This node was promoted when the former history ended: it knows where. Who was only told the new id may
   /// have been behind, and does not.
   bool former_history_ended_here = false;
@@ -85,6 +86,7 @@ class NodeCore {
 
   /// What a write meets when nothing else forbids it.
   [[nodiscard]] WriteMode open_mode() const noexcept {
+    if (failover == FailoverState::waiting_for_sync) return WriteMode::read_only;
     if (role == Role::master) return WriteMode::streamed;
     return options.read_only ? WriteMode::read_only : WriteMode::local;
   }

@@ -17,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -103,6 +104,16 @@ class SharedMemory {
   bool is_used_ = false;
 };
 
+/// A FAILOVER under way.
+struct FailoverRequest {
+  std::string host{};  ///< of the replica that is to take over; empty: whichever is ready first
+  std::uint16_t port = 0;
+  bool is_forced = false;  ///< it takes over when the time is up, whatever it lacks
+  std::optional<std::chrono::milliseconds> timeout{};  ///< for a replica to become ready
+  std::optional<TimePoint> ends_at{};
+  std::optional<TimePoint> gives_up_at{};  ///< set once a replica was asked to take over
+};
+
 /// Every use inside the server's turn.
 struct Administration {
   const std::string run_id = [] {
@@ -118,6 +129,9 @@ struct Administration {
 
   /// Over this REPLICAOF connects.
   std::shared_ptr<TransportEngine> towards_master{};
+  std::optional<FailoverRequest> failover{};
+  /// Writes of clients are held up, not refused.
+  [[nodiscard]] bool waits_for_successor() const noexcept { return failover && !failover->gives_up_at; }
   /// What SHUTDOWN calls; none: it is refused.
   std::function<void()> shut_down{};
 

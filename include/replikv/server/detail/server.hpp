@@ -437,7 +437,7 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
     if (!client.authenticated && !command->is(CommandFlag::no_auth)) return "NOAUTH Authentication required.";
     if (client.in_multi && command->is(CommandFlag::no_multi))
       return "ERR Command not allowed inside a transaction";
-    if (command->is(CommandFlag::write)) {
+    if (command->is(CommandFlag::write) && !administration.waits_for_successor()) {
       if (const auto refused = node->gate->refusal()) return wire_text(refused);
     }
     if (client.is_subscriber() && client.protocol == server::Protocol::resp2 &&

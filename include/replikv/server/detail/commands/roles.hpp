@@ -1,4 +1,4 @@
-// The role of the node and what concerns it: REPLICAOF, ROLE, WAIT, SHUTDOWN.
+// The role of the node and what concerns it: REPLICAOF, ROLE, WAIT, FAILOVER, SHUTDOWN.
 #pragma once
 
 #include <replikv/core/error.hpp>
@@ -8,6 +8,7 @@
 #include <replikv/server/detail/client.hpp>
 #include <replikv/server/detail/command_table.hpp>
 #include <replikv/server/detail/commands/words.hpp>
+#include <replikv/server/detail/failover.hpp>
 #include <replikv/server/detail/server.hpp>
 
 #include <algorithm>
@@ -25,20 +26,17 @@ namespace replikv::inline v0_1::server::commands {
 
 // --- REPLICAOF ------------------------------------------------------------------------------------------
 
-/// An address as transports take it.
-[[nodiscard]] inline std::string address_of(std::string_view host, std::uint16_t port) {
-  const bool is_bare_ipv6 = host.find(':') != std::string_view::npos && !host.starts_with('[');
-  return (is_bare_ipv6 ? "[" + std::string(host) + "]" : std::string(host)) + ":" + std::to_string(port);
-}
-
 inline void replicate_from(detail::Server& server, std::string_view host, std::uint16_t port) {
   const auto& engine = server.administration.towards_master;
   if (!engine) throw CommandError("ERR this endpoint has no transport to reach a master by");
-  server.node->replicate_from(engine, address_of(host, port));
+  server.node->replicate_from(engine, detail::address_of(host, port));
 }
 
 /// Source  Redis 7.0 replicaofCommand
 inline void replicaof(Call& call) {
+  if (call.server.administration.failover) {
+    throw CommandError("ERR REPLICAOF not allowed while failing over.");
+  }
   const ReplicationInfo info = call.server.node->info();
   if (is_word(call[1], "no") && is_word(call[2], "one")) {
     if (info.role == Role::replica) call.server.node->promote();
@@ -166,6 +164,67 @@ inline void wait(Call& call) {
   call.server.node->wait(replicas, timeout, [pending](unsigned count) { pending->end(false, count); });
 }
 
+// --- FAILOVER -------------------------------------------------------------------------------------------
+
+/// What FAILOVER was called with, or `CommandError`; nothing: it is to end the one under way.
+[[nodiscard]] inline std::optional<detail::FailoverRequest> failover_request_of(const Call& call) {
+  detail::FailoverRequest request;
+  bool aborts = false;
+  for (std::size_t i = 1; i < call.size(); ++i) {
+    if (is_word(call[i], "timeout") && i + 1 < call.size() && !request.timeout) {
+      const std::int64_t timeout_ms = integer_of(call[++i]);
+      if (timeout_ms <= 0) throw CommandError("ERR FAILOVER timeout must be greater than 0");
+      request.timeout = std::chrono::milliseconds(timeout_ms);
+    } else if (is_word(call[i], "abort") && !aborts) {
+      aborts = true;
+    } else if (is_word(call[i], "to") && i + 2 < call.size() && request.host.empty()) {
+      const std::int64_t port = integer_of(call[i + 2]);
+      request.host = call[i + 1];
+      request.port = static_cast<std::uint16_t>(port >= 0 && port <= 65'535 ? port : 0);
+      i += 2;
+    } else if (is_word(call[i], "force") && !request.is_forced) {
+      request.is_forced = true;
+    } else {
+      syntax_error();
+    }
+  }
+  if (!aborts) return request;
+  if (request.timeout || !request.host.empty() || request.is_forced) syntax_error();
+  return std::nullopt;
+}
+
+/// Throws where a failover cannot begin.
+inline void check_failover(const ReplicationInfo& info, const detail::FailoverRequest& request) {
+  if (info.role == Role::replica) {
+    throw CommandError("ERR FAILOVER is not valid when server is a replica.");
+  }
+  if (info.replicas.empty()) throw CommandError("ERR FAILOVER requires connected replicas.");
+  if (request.is_forced && (!request.timeout || request.host.empty())) {
+    throw CommandError("ERR FAILOVER with force option requires both a timeout and target HOST and IP.");
+  }
+  if (request.host.empty()) return;
+  const ReplicaInfo* const target = detail::replica_at(info, request.host, request.port);
+  if (target == nullptr) throw CommandError("ERR FAILOVER target HOST and PORT is not a replica.");
+  if (target->state != ReplicaState::online) {
+    throw CommandError("ERR FAILOVER target replica is not online.");
+  }
+}
+
+/// Source  Redis 7.0 failoverCommand
+inline void failover(Call& call) {
+  const auto request = failover_request_of(call);
+  const bool is_under_way = call.server.administration.failover.has_value();
+  if (!request) {
+    if (!is_under_way) throw CommandError("ERR No failover in progress.");
+    detail::abort_failover(call.server);
+    return call.reply.ok();
+  }
+  if (is_under_way) throw CommandError("ERR FAILOVER already in progress.");
+  check_failover(call.server.node->info(), *request);
+  detail::begin_failover(call.server, *request);
+  call.reply.ok();
+}
+
 // --- SHUTDOWN -------------------------------------------------------------------------------------------
 
 /// Nothing is saved, so nothing can keep it from happening. Whoever made the endpoint ends it.
@@ -198,6 +257,7 @@ inline void shutdown(Call& call) {
 inline void add_roles(detail::CommandTable& table) {
   table.add({"replicaof", 3, "admin noscript stale no_async_loading", "", {}, replicaof});
   table.add({"slaveof", 3, "admin noscript stale no_async_loading", "", {}, replicaof});
+  table.add({"failover", -1, "admin noscript stale", "", {}, failover});
   table.add({"role", 1, "noscript loading stale fast", "admin dangerous", {}, role});
   table.add({"wait", 3, "noscript", "connection", {}, wait});
   table.add({"shutdown", -1, "admin noscript loading stale no_multi allow_busy", "", {}, shutdown});
