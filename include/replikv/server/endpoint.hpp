@@ -60,7 +60,6 @@ class EndpointCore {
     };
     auto listener = engine->listen(address, std::move(accept), bound, error);
     if (error) return bound;
-    server_->node->live_by(engine);
     tell_where(engine, bound);
     const std::lock_guard lock(mutex_);
     listeners_.push_back(std::move(listener));

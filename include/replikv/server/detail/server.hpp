@@ -30,6 +30,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -366,6 +367,8 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
       fail(client, command, answered, error.what());
     } catch (const Error& error) {
       fail(client, command, answered, wire_text(error.code()));
+    } catch (const std::bad_alloc&) {
+      fail(client, command, answered, "ERR out of memory");
     }
     const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - began;
     ++command.calls;

@@ -20,9 +20,10 @@ namespace replikv::inline v0_1::server::commands {
 
 inline void dbsize(Call& call) { call.reply.integer(call.keys.size()); }
 
-/// Throws where one database is locked already: a second one could wait for somebody who waits for the first.
-inline void refuse_when_locked(const Call& call) {
-  if (call.keys.is_locked()) {
+/// Throws where one database is locked already and the other is not: it could wait for somebody who waits for
+/// the first. EXEC has locked both.
+inline void refuse_when_half_locked(const Call& call, const Keyspace& other) {
+  if (call.keys.is_locked() != other.is_locked()) {
     throw CommandError("ERR a transaction cannot change more than one database");
   }
 }
@@ -41,8 +42,14 @@ inline void flushdb(Call& call) {
 
 inline void flushall(Call& call) {
   check_flush_options(call);
-  refuse_when_locked(call);
-  detail::clear_databases(*call.server.node, call.client.database, call.words);
+  if (call.keys.is_locked()) {
+    for (std::uint32_t i = 0; i < call.server.databases(); ++i) {
+      refuse_when_half_locked(call, call.server.database(i));
+      call.server.database(i).clear();
+    }
+  } else {
+    detail::clear_databases(*call.server.node, call.client.database, call.words);
+  }
   call.reply.ok();
 }
 
@@ -58,7 +65,7 @@ inline void swapdb(Call& call) {
   if (one < 0 || one >= databases || other < 0 || other >= databases) {
     throw CommandError("ERR DB index is out of range");
   }
-  refuse_when_locked(call);
+  if (call.keys.is_locked()) throw CommandError("ERR SWAPDB is not allowed here");
   detail::swap_databases(*call.server.node, call.client.database, static_cast<std::uint32_t>(one),
                          static_cast<std::uint32_t>(other));
   call.reply.ok();
@@ -66,14 +73,6 @@ inline void swapdb(Call& call) {
 
 [[noreturn, gnu::cold]] inline void same_object() {
   throw CommandError("ERR source and destination objects are the same");
-}
-
-inline void move(Call& call) {
-  const std::uint32_t target = database_of(call[2], call.server.databases());
-  if (target == call.client.database) same_object();
-  refuse_when_locked(call);
-  call.reply.integer(
-      detail::move_key(*call.server.node, call.client.database, target, call[1], call.keys.now()) ? 1 : 0);
 }
 
 /// False when there is nothing to copy, or something in its place.
@@ -85,12 +84,30 @@ inline void move(Call& call) {
   return true;
 }
 
+inline void move(Call& call) {
+  const std::uint32_t from = call.client.database;
+  const std::uint32_t target = database_of(call[2], call.server.databases());
+  if (target == from) same_object();
+  if (call.keys.is_locked()) {
+    Keyspace& other = call.server.database(target);
+    refuse_when_half_locked(call, other);
+    const bool is_moved = copy_key(call.keys, call[1], other, call[1], false) && call.keys.erase(call[1]);
+    return call.reply.integer(is_moved ? 1 : 0);
+  }
+  const bool is_moved = detail::move_key(*call.server.node, from, target, call[1], call.keys.now());
+  if (is_moved) {
+    call.server.notify(EventClass::generic, "move_from", from, call[1]);
+    call.server.notify(EventClass::generic, "move_to", target, call[1]);
+  }
+  call.reply.integer(is_moved ? 1 : 0);
+}
+
 /// The same between two databases: each is locked, the one of the lower number first.
 [[nodiscard]] inline bool copy_to_database(Call& call, std::uint32_t number, bool replaces) {
-  refuse_when_locked(call);
   const std::string_view source = call[1];
   const std::string_view target = call[2];
   Keyspace& other = call.server.database(number);
+  refuse_when_half_locked(call, other);
   const bool is_up = call.client.database < number;
   Keyspace& first = is_up ? call.keys : other;
   Keyspace& second = is_up ? other : call.keys;

@@ -8,6 +8,7 @@
 #include <replikv/replication/detail/whole_databases.hpp>
 #include <replikv/server/command.hpp>
 #include <replikv/server/detail/command_table.hpp>
+#include <replikv/server/detail/commands/help.hpp>
 #include <replikv/server/detail/commands/inspection.hpp>
 #include <replikv/server/detail/commands/words.hpp>
 #include <replikv/server/detail/digest.hpp>
@@ -167,13 +168,13 @@ inline void debug_object(Call& call) {
 
 inline void debug_help(Call& call) {
   reply_help(call, "DEBUG",
-             {"CHANGE-REPL-ID", "    Takes a new replication id that no replica can continue from.",    //
-              "DIGEST", "    Replies a fingerprint of all data: equal data, equal fingerprint.",        //
-              "DIGEST-VALUE <key> [<key> ...]", "    Replies the fingerprints of values.",              //
-              "OBJECT <key>", "    Replies how the value of <key> is held.",                            //
-              "RELOAD [<option> ...]", "    Saves all data, in memory, and loads them again.",          //
-              "SET-ACTIVE-EXPIRE <0|1>", "    Whether keys that have expired go before anybody asks.",  //
-              "SLEEP <seconds>", "    Stops the server for a while; fractions are allowed."});
+             {"CHANGE-REPL-ID", "Takes a new replication id that no replica can continue from.",    //
+              "DIGEST", "Replies a fingerprint of all data: equal data, equal fingerprint.",        //
+              "DIGEST-VALUE <key> [<key> ...]", "Replies the fingerprints of values.",              //
+              "OBJECT <key>", "Replies how the value of <key> is held.",                            //
+              "RELOAD [<option> ...]", "Saves all data, in memory, and loads them again.",          //
+              "SET-ACTIVE-EXPIRE <0|1>", "Whether keys that have expired go before anybody asks.",  //
+              "SLEEP <seconds>", "Stops the server for a while; fractions are allowed."});
 }
 
 /// Source  Redis 7.0: DEBUG is one command, whose parts check their own words

@@ -6,7 +6,7 @@
 #include <replikv/resp/number.hpp>
 #include <replikv/server/command.hpp>
 #include <replikv/server/detail/command_table.hpp>
-#include <replikv/server/detail/administration.hpp>
+#include <replikv/server/detail/commands/connection.hpp>
 #include <replikv/server/detail/commands/help.hpp>
 #include <replikv/server/detail/commands/keys.hpp>
 #include <replikv/server/detail/commands/words.hpp>
@@ -16,21 +16,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace replikv::inline v0_1::server::commands {
-
-/// Answers a HELP: what the command is called like, then its parts and what they do.
-inline void reply_help(Call& call, std::string_view command, std::initializer_list<std::string_view> lines) {
-  call.reply.array(lines.size() + 3);
-  call.reply.simple(std::string(command) + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
-  for (const std::string_view line : lines) call.reply.simple(line);
-  call.reply.simple("HELP");
-  call.reply.simple("    Prints this help.");
-}
 
 /// What Redis would call the way it holds such a string.
 ///
@@ -73,10 +63,10 @@ inline void object_freq(Call& call) {
 }
 inline void object_help(Call& call) {
   reply_help(call, "OBJECT",
-             {"ENCODING <key>", "    Replies the form in which the value of <key> is held.",          //
-              "FREQ <key>", "    Replies how often <key> was used of late, on a logarithmic scale.",  //
-              "IDLETIME <key>", "    Replies for how many seconds <key> was not used.",               //
-              "REFCOUNT <key>", "    Replies how many references to the value of <key> there are."});
+             {"ENCODING <key>", "Replies the form in which the value of <key> is held.",          //
+              "FREQ <key>", "Replies how often <key> was used of late, on a logarithmic scale.",  //
+              "IDLETIME <key>", "Replies for how many seconds <key> was not used.",               //
+              "REFCOUNT <key>", "Replies how many references to the value of <key> there are."});
 }
 
 /// What a key takes in a store of strings: the entry, and its slot in the table.
@@ -94,7 +84,7 @@ inline void memory_usage(Call& call) {
 }
 inline void memory_help(Call& call) {
   reply_help(call, "MEMORY",
-             {"USAGE <key> [SAMPLES <count>]", "    Replies how many bytes <key> and its value take."});
+             {"USAGE <key> [SAMPLES <count>]", "Replies how many bytes <key> and its value take."});
 }
 
 /// Seconds and microseconds. A store's clock counts milliseconds; what is below them comes from the system's,
