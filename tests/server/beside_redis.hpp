@@ -81,9 +81,7 @@ class BesideRedis {
   void same(std::initializer_list<std::string_view> lines) { same(std::vector(lines)); }  // also of two
 
   /// What each answers, where that may differ.
-  std::pair<std::string, std::string> both(std::string_view line) {
-    return both(words_of(line));
-  }
+  std::pair<std::string, std::string> both(std::string_view line) { return both(words_of(line)); }
   std::pair<std::string, std::string> both(const std::vector<std::string>& words) {
     for (interop::RedisClient* client : {&our_client_, &their_client_}) {
       client->add_words(words);
