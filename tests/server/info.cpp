@@ -16,7 +16,7 @@ using served::Served;
 
 using Fields = std::map<std::string, std::string>;
 
-std::vector<std::string> lines_of(const std::string& text) {
+std::vector<std::string> info_lines_of(const std::string& text) {
   std::vector<std::string> lines;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find("\r\n", at), text.size());
@@ -28,7 +28,7 @@ std::vector<std::string> lines_of(const std::string& text) {
 
 Fields fields_of(const std::string& text) {
   Fields fields;
-  for (const std::string& line : lines_of(text)) {
+  for (const std::string& line : info_lines_of(text)) {
     const std::size_t colon = line.find(':');
     if (colon != std::string::npos && line[0] != '#') fields[line.substr(0, colon)] = line.substr(colon + 1);
   }
@@ -37,7 +37,7 @@ Fields fields_of(const std::string& text) {
 
 std::vector<std::string> titles_of(const std::string& text) {
   std::vector<std::string> titles;
-  for (const std::string& line : lines_of(text)) {
+  for (const std::string& line : info_lines_of(text)) {
     if (line.starts_with("# ")) titles.push_back(line);
   }
   return titles;
