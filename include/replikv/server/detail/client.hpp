@@ -38,7 +38,7 @@ class Client {
   enum class Replies : std::uint8_t { on, off, skip_next, skip_this };
   enum class Closing : std::uint8_t { no, when_sent, now };
 
-  Client(std::uint64_t number, std::string peer, std::string local, TimePoint now)
+  Client(std::uint64_t number, std::string peer, TimePoint now, std::string local = {})
       : id(number),
         address(std::move(peer)),
         local_address(std::move(local)),
@@ -54,13 +54,13 @@ class Client {
   virtual void check_limits(Server& server, TimePoint now) = 0;
   virtual void close_link() noexcept = 0;
   /// Ends the link soon, whoever asks for it; a replica's as well (Redis: CLIENT KILL).
-  virtual void kill() noexcept = 0;
+  virtual void kill() noexcept { closing = Closing::now; }
   /// Has a client that waits go on soon, in its own context (see `Server::resume`).
-  virtual void resume_soon() noexcept = 0;
+  virtual void resume_soon() noexcept {}
   /// The link has been handed to the node: this is a replica.
-  [[nodiscard]] virtual bool is_replica() const noexcept = 0;
+  [[nodiscard]] virtual bool is_replica() const noexcept { return false; }
   /// Bytes sent to it that have not left yet.
-  [[nodiscard]] virtual std::size_t unsent_bytes() const noexcept = 0;
+  [[nodiscard]] virtual std::size_t unsent_bytes() const noexcept { return 0; }
 
   /// Replies that are made before any of them is sent.
   static constexpr std::size_t output_bytes_max = std::size_t{1} << 20;

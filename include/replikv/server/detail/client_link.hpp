@@ -24,7 +24,7 @@ class ClientLink final : public Client, public LinkEvents, public std::enable_sh
  public:
   ClientLink(std::weak_ptr<Server> server, std::uint64_t number, std::shared_ptr<TransportEngine> engine,
              std::shared_ptr<Link> link)
-      : Client(number, link->peer_endpoint(), link->local_endpoint(), engine->now()),
+      : Client(number, link->peer_endpoint(), engine->now(), link->local_endpoint()),
         server_(std::move(server)),
         engine_(std::move(engine)),
         link_(std::move(link)) {}
