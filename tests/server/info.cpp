@@ -72,7 +72,8 @@ TEST_CASE("INFO has every field that redis-server has") {
   const auto theirs = fields_of(both.theirs().client().command("INFO").text);
   const std::vector<std::string> without_counterpart{"gcc_version", "monotonic_clock", "multiplexing_api",
                                                      "atomicvar_api"};
-  for (const auto& [field, value] : theirs) {
+  for (const auto& each : theirs) {
+    const std::string& field = each.first;
     const bool is_left_out = std::find(without_counterpart.begin(), without_counterpart.end(), field) !=
                                  without_counterpart.end() ||
                              field.starts_with("used_memory_vm_") ||
