@@ -19,7 +19,7 @@ int main(int argc, char** argv) {
             << "Each line you type here sells an apple; the end of input ends the program.\n";
 
   for (std::string line; std::getline(std::cin, line);) {
-    std::cout << stock.increment("apples", -1).number
+    std::cout << stock.increment("apples", -1).value
               << " apples left\n";  // what clients changed counts at once
   }
 }

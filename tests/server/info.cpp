@@ -16,7 +16,7 @@ using served::Served;
 
 using Fields = std::map<std::string, std::string>;
 
-std::vector<std::string> lines_of(const std::string& text) {
+std::vector<std::string> info_lines_of(const std::string& text) {
   std::vector<std::string> lines;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find("\r\n", at), text.size());
@@ -28,7 +28,7 @@ std::vector<std::string> lines_of(const std::string& text) {
 
 Fields fields_of(const std::string& text) {
   Fields fields;
-  for (const std::string& line : lines_of(text)) {
+  for (const std::string& line : info_lines_of(text)) {
     const std::size_t colon = line.find(':');
     if (colon != std::string::npos && line[0] != '#') fields[line.substr(0, colon)] = line.substr(colon + 1);
   }
@@ -37,7 +37,7 @@ Fields fields_of(const std::string& text) {
 
 std::vector<std::string> titles_of(const std::string& text) {
   std::vector<std::string> titles;
-  for (const std::string& line : lines_of(text)) {
+  for (const std::string& line : info_lines_of(text)) {
     if (line.starts_with("# ")) titles.push_back(line);
   }
   return titles;
@@ -72,7 +72,8 @@ TEST_CASE("INFO has every field that redis-server has") {
   const auto theirs = fields_of(both.theirs().client().command("INFO").text);
   const std::vector<std::string> without_counterpart{"gcc_version", "monotonic_clock", "multiplexing_api",
                                                      "atomicvar_api"};
-  for (const auto& [field, value] : theirs) {
+  for (const auto& each : theirs) {
+    const std::string& field = each.first;
     const bool is_left_out = std::find(without_counterpart.begin(), without_counterpart.end(), field) !=
                                  without_counterpart.end() ||
                              field.starts_with("used_memory_vm_") ||

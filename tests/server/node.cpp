@@ -20,17 +20,11 @@ using interop::RedisServer;
 using interop::TemporaryDirectory;
 using served::ConfiguredServer;
 using served::contents_of;
+using served::has;
 using served::info_field;
+using served::is_in_step;
 using served::node_program;
 using served::write_file;
-
-bool is_up(RedisClient& client) {
-  return eventually([&] { return info_field(client, "replication", "master_link_status") == "up"; });
-}
-
-bool has(RedisClient& client, const std::string& key, const std::string& value) {
-  return eventually([&] { return client.command("GET", key).text == value; });
-}
 
 /// What a program says of a configuration that it does not start with.
 std::string complaint_of(const std::string& program, const std::string& configuration,
@@ -179,7 +173,7 @@ TEST_CASE("a node started as a replica of a redis-server follows it, and its log
   ConfiguredServer node(node_program(),
                         "bind 127.0.0.1\nreplicaof 127.0.0.1 " + std::to_string(redis.port()) + "\n");
   auto client = node.client();
-  REQUIRE(is_up(client));
+  REQUIRE(eventually([&] { return is_in_step(client); }));
   CHECK(client.command("GET", "k").text == "v");
   CHECK(node.log().find("Connecting to MASTER 127.0.0.1:" + std::to_string(redis.port())) !=
         std::string::npos);

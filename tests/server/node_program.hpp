@@ -59,6 +59,19 @@ inline void write_file(const std::filesystem::path& path, std::string_view text)
   return text.substr(from, text.find("\r\n", from) - from);
 }
 
+inline const std::string here = "127.0.0.1";
+
+/// True as soon as a key has a value.
+[[nodiscard]] inline bool has(interop::RedisClient& client, const std::string& key,
+                              const std::string& value) {
+  return interop::eventually([&] { return client.command("GET", key).text == value; });
+}
+
+/// True when the node of `client` follows and its link is up.
+[[nodiscard]] inline bool is_in_step(interop::RedisClient& client) {
+  return info_field(client, "replication", "master_link_status") == "up";
+}
+
 /// A server, of either program, that is started from a configuration file.
 class ConfiguredServer {
  public:

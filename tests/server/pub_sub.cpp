@@ -328,9 +328,9 @@ TEST_CASE("keys that expire are told, whoever finds them") {
   Served served({.notify_keyspace_events = "Ex"});
   auto subscriber = served.client();
   subscriber.command("PSUBSCRIBE", "*");
-  served.stores[2].set("by itself", "1", std::chrono::milliseconds(1));
+  served.stores[2].set("by itself", "1", std::chrono::milliseconds(200));
   CHECK(subscriber.read_reply().items[2].text == "__keyevent@2__:expired");
-  served.client().command("SET", "by a client", "1", "PX", 1);
+  served.client().command("SET", "by a client", "1", "PX", 200);
   CHECK(subscriber.read_reply().items[3].text == "by a client");
 }
 

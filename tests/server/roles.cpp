@@ -6,6 +6,7 @@
 #include <tests/interop/eventually.hpp>
 #include <tests/interop/redis_server.hpp>
 #include <tests/server/beside_redis.hpp>
+#include <tests/server/node_program.hpp>
 #include <tests/server/served.hpp>
 
 namespace {
@@ -14,26 +15,11 @@ using interop::eventually;
 using interop::RedisClient;
 using interop::RedisServer;
 using served::BesideRedis;
+using served::has;
+using served::here;
+using served::info_field;
+using served::is_in_step;
 using served::Served;
-
-const std::string here = "127.0.0.1";
-
-/// True once `client`'s node follows and its link is up.
-bool is_in_step(RedisClient& client) {
-  return client.command("INFO", "replication").text.find("master_link_status:up") != std::string::npos;
-}
-
-bool has(RedisClient& client, const std::string& key, const std::string& value) {
-  return eventually([&] { return client.command("GET", key).text == value; });
-}
-
-std::string field(RedisClient& client, const std::string& section, const std::string& name) {
-  const std::string text = client.command("INFO", section).text;
-  const std::size_t at = text.find(name + ":");
-  if (at == std::string::npos) return {};
-  const std::size_t from = at + name.size() + 1;
-  return text.substr(from, text.find("\r\n", from) - from);
-}
 
 TEST_CASE("commands about roles are refused in the words of redis-server") {
   BesideRedis both;
@@ -82,7 +68,7 @@ TEST_CASE("a node follows a redis-server and becomes a master again, and the oth
 
   // Its master knows it by the port that clients use.
   REQUIRE(eventually([&] {
-    return field(theirs, "replication", "slave0")
+    return info_field(theirs, "replication", "slave0")
                .find("port=" + std::to_string(node.port()) + ",state=online") != std::string::npos;
   }));
   auto role = ours.command("ROLE");
@@ -97,7 +83,7 @@ TEST_CASE("a node follows a redis-server and becomes a master again, and the oth
   CHECK(theirs.command("REPLICAOF", here, node.port()).text == "OK");
   REQUIRE(has(theirs, "b", "2"));
   // It continued the history that they shared.
-  CHECK(field(ours, "stats", "sync_partial_ok") == "1");
+  CHECK(info_field(ours, "stats", "sync_partial_ok") == "1");
   role = ours.command("ROLE");
   REQUIRE(role.items.size() == 3);
   REQUIRE(eventually([&] { return ours.command("ROLE").items[2].items.size() == 1; }));
@@ -152,7 +138,7 @@ TEST_CASE("others are served while a client waits, and it goes on with what it s
   waiting.add("GET", "k");
   waiting.send_pipeline();
   auto other = node.client();
-  REQUIRE(eventually([&] { return field(other, "clients", "blocked_clients") == "1"; }));
+  REQUIRE(eventually([&] { return info_field(other, "clients", "blocked_clients") == "1"; }));
   Served replica;
   replica.client().command("REPLICAOF", here, node.port());
   CHECK(waiting.read_line() == "+OK");
@@ -166,7 +152,7 @@ TEST_CASE("a client that waits when the node becomes a replica is told so") {
   waiting.add("WAIT", "1", "0");
   waiting.send_pipeline();
   auto other = node.client();
-  REQUIRE(eventually([&] { return field(other, "clients", "blocked_clients") == "1"; }));
+  REQUIRE(eventually([&] { return info_field(other, "clients", "blocked_clients") == "1"; }));
   other.command("REPLICAOF", here, "1");
   CHECK(waiting.read_line() ==
         "-UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)");
@@ -179,10 +165,10 @@ TEST_CASE("a client that leaves while it waits is forgotten") {
     waiting.add("WAIT", "1", "0");
     waiting.send_pipeline();
     auto other = node.client();
-    REQUIRE(eventually([&] { return field(other, "clients", "blocked_clients") == "1"; }));
+    REQUIRE(eventually([&] { return info_field(other, "clients", "blocked_clients") == "1"; }));
   }
   auto other = node.client();
-  CHECK(eventually([&] { return field(other, "clients", "blocked_clients") == "0"; }));
+  CHECK(eventually([&] { return info_field(other, "clients", "blocked_clients") == "0"; }));
   CHECK(other.command("WAIT", "1", "10").number == 0);
 }
 
@@ -195,7 +181,7 @@ TEST_CASE("CLIENT UNBLOCK ends a WAIT, once") {
     waiting.add("WAIT", "1", "0");
     waiting.add("PING");
     waiting.send_pipeline();
-    REQUIRE(eventually([&] { return field(other, "clients", "blocked_clients") == "1"; }));
+    REQUIRE(eventually([&] { return info_field(other, "clients", "blocked_clients") == "1"; }));
     CHECK(other.command("CLIENT", "UNBLOCK", id, way).number == 1);
     CHECK(waiting.read_line() ==
           (way == "TIMEOUT" ? ":0" : "-UNBLOCKED client unblocked via CLIENT UNBLOCK"));
@@ -252,11 +238,12 @@ TEST_CASE("a redis-server hands its role over to a node by FAILOVER") {
   REQUIRE(eventually([&] { return is_in_step(ours); }));
   theirs.command("SET", "k", "v");
   CHECK(theirs.command("FAILOVER").text == "OK");
-  REQUIRE(eventually([&] { return field(theirs, "replication", "role") == "slave" && is_in_step(theirs); }));
+  REQUIRE(
+      eventually([&] { return info_field(theirs, "replication", "role") == "slave" && is_in_step(theirs); }));
   CHECK(node.node.role() == replikv::Role::master);
   CHECK(ours.command("SET", "k", "w").text == "OK");
   CHECK(has(theirs, "k", "w"));
-  CHECK(field(ours, "stats", "sync_full") == "0");
+  CHECK(info_field(ours, "stats", "sync_full") == "0");
 }
 
 TEST_CASE("FAILOVER refuses what it refuses on a redis-server, in its words") {
@@ -284,12 +271,13 @@ TEST_CASE("a node hands its role over to a replica, and no write that was answer
     REQUIRE(eventually([&] { return is_in_step(target); }));
     client.command("SET", "k", "v");
     CHECK(client.command("FAILOVER").text == "OK");
-    CHECK(field(client, "replication", "master_failover_state") == "waiting-for-sync");
+    CHECK(info_field(client, "replication", "master_failover_state") == "waiting-for-sync");
     auto writer = node.client();  // whose write waits, and meets a replica then
     CHECK(writer.command("SET", "k", "w").text == "READONLY You can't write against a read only replica.");
     REQUIRE(eventually([&] { return is_in_step(client); }));
-    CHECK(eventually([&] { return field(client, "replication", "master_failover_state") == "no-failover"; }));
-    CHECK(field(target, "replication", "role") == "master");
+    CHECK(eventually(
+        [&] { return info_field(client, "replication", "master_failover_state") == "no-failover"; }));
+    CHECK(info_field(target, "replication", "role") == "master");
     CHECK(target.command("GET", "k").text == "v");
     CHECK(target.command("SET", "k", "x").text == "OK");
     CHECK(has(client, "k", "x"));
@@ -298,7 +286,7 @@ TEST_CASE("a node hands its role over to a replica, and no write that was answer
     RedisServer redis;
     try_with(redis.client());
     auto client = redis.client();
-    CHECK(field(client, "stats", "sync_full") == "0");
+    CHECK(info_field(client, "stats", "sync_full") == "0");
   }
   SUBCASE("another node") {
     Served other;
@@ -325,7 +313,7 @@ TEST_CASE("a failover that finds no successor in time ends, and writes go on") {
     CHECK(client.command("FAILOVER", "ABORT").text == "OK");
   }
   CHECK(writer.command("SET", "k", "w").text == "OK");
-  CHECK(field(client, "replication", "master_failover_state") == "no-failover");
+  CHECK(info_field(client, "replication", "master_failover_state") == "no-failover");
   redis.thaw();
 }
 

@@ -16,11 +16,11 @@ namespace {
 using interop::eventually;
 using interop::RedisClient;
 using served::ConfiguredServer;
+using served::here;
 using served::info_field;
 using served::node_program;
 
-const std::string here = "127.0.0.1";
-const std::string redis = "redis-server";
+const std::string redis_program = "redis-server";
 
 /// A master and its replicas under the eyes of three sentinels, which two must agree.
 class Group {
@@ -36,7 +36,7 @@ class Group {
     const std::string name = " mymaster ";
     for (int i = 0; i < 3; ++i) {
       sentinels_.push_back(std::make_unique<ConfiguredServer>(
-          redis,
+          redis_program,
           "sentinel monitor" + name + here + " " + std::to_string(nodes_[0]->port()) + " 2\n" +
               "sentinel down-after-milliseconds" + name + "1500\nsentinel failover-timeout" + name +
               "20000\nsentinel parallel-syncs" + name + "1\n",
@@ -102,7 +102,7 @@ class Group {
   std::vector<std::unique_ptr<ConfiguredServer>> sentinels_;
 };
 
-bool has(const ConfiguredServer& server, const std::string& key, const std::string& value) {
+bool has_key(const ConfiguredServer& server, const std::string& key, const std::string& value) {
   return eventually([&] {
     try {
       return server.client().command("GET", key).text == value;
@@ -128,13 +128,13 @@ void fail_over_and_return(const std::vector<std::string>& programs) {
   CHECK(info_field(promoted, "replication", "role") == "master");
   CHECK(promoted.command("GET", "before").text == "1");  // what WAIT confirmed is there
   CHECK(promoted.command("SET", "after", "2").text == "OK");
-  CHECK(has(group.node(other), "after", "2"));
+  CHECK(has_key(group.node(other), "after", "2"));
   CHECK(info_field(promoted, "stats", "sync_full") == "0");
   CHECK(info_field(promoted, "stats", "sync_partial_ok") == "1");
 
   group.node(0).start();
   REQUIRE(group.follows(0, next));
-  CHECK(has(group.node(0), "after", "2"));
+  CHECK(has_key(group.node(0), "after", "2"));
   const std::string configuration = served::contents_of(group.node(0).file());
   CHECK(eventually([&] {
     return served::contents_of(group.node(0).file())
@@ -147,11 +147,11 @@ TEST_CASE("sentinels promote one of our nodes when another of them dies") {
 }
 
 TEST_CASE("sentinels promote one of our nodes when a redis-server dies") {
-  fail_over_and_return({redis, node_program(), node_program()});
+  fail_over_and_return({redis_program, node_program(), node_program()});
 }
 
 TEST_CASE("redis-servers follow each other when our node, their master, dies") {
-  fail_over_and_return({node_program(), redis, redis});
+  fail_over_and_return({node_program(), redis_program, redis_program});
 }
 
 TEST_CASE("a node of priority 0 is never promoted, and a failover can be asked for") {
