@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +20,7 @@
 namespace replikv::inline v0_1::detail {
 
 class Server;
+class User;
 struct RegisteredCommand;
 
 /// A command that waits for EXEC.
@@ -45,6 +47,11 @@ class Client {
   /// Ends the link if it has cost more than it may. Called from time to time.
   virtual void check_limits(Server& server, TimePoint now) = 0;
   virtual void close_link() noexcept = 0;
+  /// Ends the link soon, whoever asks for it; a replica's as well.
+  virtual void kill() noexcept {
+    closing = Closing::now;
+    close_link();
+  }
 
   /// Replies that are made before any of them is sent.
   static constexpr std::size_t output_bytes_max = std::size_t{1} << 20;
@@ -67,7 +74,7 @@ class Client {
   TimePoint last_heard;  ///< of a whole command
 
   // --- What it has chosen ---------------------------------------------------------------------------
-  std::string user = "default";
+  std::shared_ptr<const User> user{};  ///< as whom it has logged in; null: as the user "default"
   bool authenticated = false;
   server::Protocol protocol = server::Protocol::resp2;
   std::uint32_t database = 0;

@@ -86,13 +86,22 @@ class ClientLink final : public Client, public LinkEvents, public std::enable_sh
     check_output(server.options.output_limit, now);
     const EndpointOptions& options = server.options;
     const bool is_idle = options.idle_timeout.count() > 0 && now - last_heard > options.idle_timeout;
-    const bool is_late =
-        !authenticated && options.login_timeout.count() > 0 && now - connected_at > options.login_timeout;
+    const bool is_late = server.must_log_in(*this) && options.login_timeout.count() > 0 &&
+                         now - connected_at > options.login_timeout;
     if ((is_idle && !is_blocked) || is_late) closing = Closing::now;
     if (closing != Closing::no) end(server);
   }
 
   inline void close_link() noexcept override { link_->close(); }
+
+  inline void kill() noexcept override {
+    closing = Closing::now;
+    try {
+      later([](ClientLink& self) { self.be_killed(); });
+    } catch (const std::bad_alloc&) {
+      link_->close();
+    }
+  }
 
  private:
   // Runs `step(*this)` in the context of the link, if it is still there then.
@@ -113,6 +122,15 @@ class ClientLink final : public Client, public LinkEvents, public std::enable_sh
     }
     check_output(server.options.output_limit, engine_->now());
     if (closing != Closing::no) end(server);
+  }
+
+  void be_killed() {
+    const auto server = server_.lock();
+    if (!server) return;
+    link_->close();  // nothing more is heard
+    if (replica_) replica_->on_closed(make_error_code(Errc::link_closed));
+    const Server::Turn turn(*server);
+    server->remove(*this);
   }
 
   void send(Server& server) {

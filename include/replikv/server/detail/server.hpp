@@ -7,6 +7,7 @@
 #include <replikv/replication/detail/node.hpp>
 #include <replikv/resp/parser.hpp>
 #include <replikv/server/command.hpp>
+#include <replikv/server/detail/access_control.hpp>
 #include <replikv/server/detail/client.hpp>
 #include <replikv/server/detail/command_table.hpp>
 #include <replikv/server/keyspace.hpp>
@@ -47,7 +48,9 @@ class Server {
 
   Server(EndpointOptions chosen, std::shared_ptr<Node> its_node,
          std::vector<std::unique_ptr<Keyspace>> its_databases)
-      : options(std::move(chosen)), node(std::move(its_node)), databases_(std::move(its_databases)) {}
+      : options(std::move(chosen)), node(std::move(its_node)), databases_(std::move(its_databases)) {
+    access.set_default_password(options.password);
+  }
 
   /// Lets one thread at a time in. A thread that is inside already stays in: an observer that was called
   /// by a command, for instance.
@@ -80,6 +83,7 @@ class Server {
   EndpointOptions options;
   const std::shared_ptr<Node> node;
   CommandTable commands;
+  AccessControl access{commands.index()};
   ServerCounts counts;
   bool closed = false;
 
@@ -106,12 +110,83 @@ class Server {
     const std::string peer = link.peer_address();
     const bool is_local = peer == "unix" || peer == "in-process" || peer.starts_with("127.") ||
                           peer == "::1" || peer == "simulated";
-    if (options.protected_mode && options.password.empty() && !is_local) {
+    if (options.protected_mode && access.default_user().needs_no_password() && !is_local) {
       return "DENIED Redis is running in protected mode because protected mode is enabled and no password is "
              "set for the default user. In this mode connections are only accepted from the loopback "
              "interface.";
     }
     return {};
+  }
+
+  // --- Users ----------------------------------------------------------------------------------------
+
+  /// Defines the users of the options; the commands that their rules name must be known by now. Throws
+  /// `Errc::bad_option`.
+  void define_users() {
+    if (!options.users.empty() && !options.acl_file.empty()) {
+      throw_error(Errc::bad_option,
+                  "users and acl_file are both given; define users in one of them, so that it is clear which "
+                  "rules hold");
+    }
+    std::string wrong = access.define(options.users);
+    if (wrong.empty() && !options.acl_file.empty()) wrong = access.load(options.acl_file);
+    if (!wrong.empty()) throw_error(Errc::bad_option, wrong);
+  }
+
+  [[nodiscard]] const User& user_of(const Client& client) const noexcept {
+    return client.user ? *client.user : access.default_user();
+  }
+  [[nodiscard]] bool must_log_in(const Client& client) const noexcept {
+    return !client.authenticated && !access.lets_in_without_login();
+  }
+
+  /// Lets a client in as a user. False: name and password belong to none; that is recorded.
+  bool log_in(Client& client, std::string_view name, std::string_view password, std::string_view command) {
+    auto user = access.log_in(name, password);
+    if (!user) {
+      record_refusal(client, "auth", command, name);
+      return false;
+    }
+    client.user = std::move(user);
+    client.authenticated = true;
+    client.parser.set_limits({});
+    return true;
+  }
+
+  /// Makes a client what it was when it came: the user "default", who may have to log in.
+  void log_out(Client& client) {
+    client.user = nullptr;
+    client.authenticated = access.lets_in_without_login();
+    if (!client.authenticated) client.parser.set_limits(resp::ParserLimits::unauthenticated());
+  }
+
+  /// Ends the links of those that are logged in as a user who is no more, that of `caller` after its reply.
+  void end_clients_without_user(Client& caller) {
+    for (const auto& client : clients_) {
+      if (!client->user || access.find(client->user->name) == client->user) continue;
+      client->user = nullptr;
+      client->authenticated = false;
+      client.get() == &caller ? client->close_when_sent() : client->kill();
+    }
+  }
+
+  /// Whether its user may call a command; if not, that is recorded.
+  [[nodiscard]] Verdict judge(Client& client, const RegisteredCommand& command, resp::Arguments words) {
+    const User& user = user_of(client);
+    if (user.is_unrestricted()) [[likely]]
+      return {};
+    const Verdict verdict = judge(user, command, words);
+    if (verdict.what == Denied::command) record_refusal(client, "command", command.command.name, user.name);
+    if (verdict.what == Denied::key) record_refusal(client, "key", verdict.object, user.name);
+    if (verdict.what == Denied::channel) record_refusal(client, "channel", verdict.object, user.name);
+    return verdict;
+  }
+  [[nodiscard]] Verdict judge(const User& user, const RegisteredCommand& command,
+                              resp::Arguments words) const {
+    const server::Command& its = command.command;
+    const auto keys = its.find_keys ? its.find_keys(words) : its.keys.of(words);
+    return user.judge(
+        {command.number, commands.index()[command.number], command.is(CommandFlag::no_auth), words, keys});
   }
 
   /// Ends the links of those that cost more than they may.
@@ -187,6 +262,20 @@ class Server {
     return has_code ? words : "ERR " + words;
   }
 
+  /// Why a command that was queued may no longer be run by EXEC, its user's rules having changed; empty if it
+  /// may.
+  [[nodiscard]] std::string refusal_in_exec(Client& client, const RegisteredCommand& command,
+                                            resp::Arguments words) {
+    const Verdict verdict = judge(client, command, words);
+    if (verdict.what == Denied::nothing) return {};
+    return "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. "
+           "This command is no longer allowed for the following reason: " +
+           std::string(verdict.what == Denied::command ? "no permission to execute the command or subcommand"
+                       : verdict.what == Denied::key
+                           ? "no permission to touch the specified keys"
+                           : "no permission to access one of the channels used as arguments");
+  }
+
   /// When the command under way began, on the clock of its client's transport.
   [[nodiscard]] TimePoint now() const noexcept { return now_; }
 
@@ -221,20 +310,46 @@ class Server {
   }
 
   // In the order in which Redis 7.0 asks (processCommand).
-  [[nodiscard]] std::string refusal_of(const Client& client, const RegisteredCommand* command,
-                                       resp::Arguments words) const {
+  [[nodiscard]] std::string refusal_of(Client& client, const RegisteredCommand* command,
+                                       resp::Arguments words) {
     if (command == nullptr) return unknown_command(words);
     if (command->has_subcommands && words.size() >= 2) return unknown_subcommand(words);
     if (!command->takes(words.size())) {
       return "ERR wrong number of arguments for '" + command->command.name + "' command";
     }
-    if (!client.authenticated && !command->is(CommandFlag::no_auth)) return "NOAUTH Authentication required.";
+    if (must_log_in(client) && !command->is(CommandFlag::no_auth)) return "NOAUTH Authentication required.";
     if (client.in_multi && command->is(CommandFlag::no_multi))
       return "ERR Command not allowed inside a transaction";
+    if (const Verdict verdict = judge(client, *command, words); verdict.what != Denied::nothing) {
+      return no_permission(verdict, *command);
+    }
     if (command->is(CommandFlag::write)) {
       if (const auto refused = node->gate->refusal()) return wire_text(refused);
     }
     return {};
+  }
+
+  [[nodiscard]] static std::string no_permission(const Verdict& verdict, const RegisteredCommand& command) {
+    if (verdict.what == Denied::command) {
+      return "NOPERM this user has no permissions to run the '" + command.command.name + "' command";
+    }
+    return "NOPERM this user has no permissions to access one of the " +
+           std::string(verdict.what == Denied::key ? "keys" : "channels") + " used as arguments";
+  }
+
+  void record_refusal(const Client& client, std::string_view reason, std::string_view object,
+                      std::string_view user) {
+    AccessLogEntry entry;
+    entry.reason = reason;
+    entry.context = client.in_multi ? "multi" : "toplevel";
+    entry.object = object.substr(0, AccessLog::text_bytes_max);
+    entry.user = user.substr(0, AccessLog::text_bytes_max);
+    entry.at = now_;
+    entry.client = "id=" + std::to_string(client.id) + " addr=" + client.address +
+                   " laddr=" + client.local_address + " name=" + client.name +
+                   " db=" + std::to_string(client.database) + " user=" + user_of(client).name +
+                   " resp=" + std::to_string(static_cast<int>(client.protocol));
+    access.log.add(std::move(entry), options.acl_log_entries_max);
   }
 
   [[nodiscard]] static std::string unknown_command(resp::Arguments words) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <replikv/server/detail/command_table.hpp>
+#include <replikv/server/detail/commands/acl.hpp>
 #include <replikv/server/detail/commands/connection.hpp>
 #include <replikv/server/detail/commands/strings.hpp>
 #include <replikv/server/detail/commands/synchronisation.hpp>
@@ -9,6 +10,7 @@
 namespace replikv::inline v0_1::server::commands {
 
 inline void add_all(detail::CommandTable& table) {
+  add_acl(table);
   add_connection(table);
   add_strings(table);
   add_synchronisation(table);
