@@ -125,7 +125,7 @@ class AccessControl {
       if (const std::string_view why = changed.apply(rule, index_); !why.empty()) return {rule, why};
     }
     if (known != users_.end()) {
-      known->second->assign(changed);
+      known->second->assign(std::move(changed));
     } else {
       users_.emplace(std::string(name), std::make_shared<User>(std::move(changed)));
     }
@@ -151,6 +151,7 @@ class AccessControl {
       if (words.empty()) return "Bad directive or wrong number of arguments";
       if (has_space_or_null(words[0])) return "Spaces not allowed in ACL usernames";
       auto user = std::make_shared<User>(std::string(words[0]));
+      if (user->name == default_->name) apply_known(*user, "reset");  // which shows, in Redis too
       if (std::string wrong = apply_line(*user, std::span(words).subspan(1)); !wrong.empty()) return wrong;
       if (!defined.emplace(user->name, user).second) {
         return "Error in user declaration '" + user->name +

@@ -62,6 +62,17 @@ class RuleTexts {
     KeyAccess access = KeyAccess::none;  // of patterns of keys
   };
 
+  RuleTexts() = default;
+  RuleTexts(const RuleTexts& other) : all_(other.all_) {}
+  RuleTexts(RuleTexts&&) = default;
+  RuleTexts& operator=(const RuleTexts& other) {
+    all_ = other.all_;
+    places_.clear();
+    return *this;
+  }
+  RuleTexts& operator=(RuleTexts&&) = default;
+  ~RuleTexts() = default;
+
   void add(std::string_view text, KeyAccess access = KeyAccess::none) {
     const std::size_t at = find(text);
     if (at < all_.size()) {
@@ -224,6 +235,7 @@ class Selector {
   [[nodiscard]] std::string commands_text(const CommandIndex& index) const {
     const bool adds = !commands_.has_rest();
     std::string text = adds ? "-@all" : "+@all";
+    if (commands_.is_simple() && first_words_.empty()) return text;
     Selector described;
     described.set_all_commands(!adds);
     describe_categories(index, adds, text, described);
@@ -316,7 +328,7 @@ class Selector {
     const CommandIndex::Entry& container = index[*number];
     const std::string_view word = name.substr(bar + 1);
     if (container.container) return rule_error::part_of_part;
-    if (word.empty()) return rule_error::syntax;
+    if (word.empty() || has_space_or_null(word)) return rule_error::syntax;  // it could not be read back
     if (container.parts.empty()) return add_first_word(*number, word), std::string_view();
     const auto part = index.find(name);
     if (!part) return rule_error::unknown_command;
@@ -435,14 +447,14 @@ class User {
   }
 
   /// Becomes as free as another, and as safe.
-  void assign(const User& other) {
+  void assign(User other) {
     is_enabled_ = other.is_enabled_;
     needs_no_password_ = other.needs_no_password_;
     is_unrestricted_ = other.is_unrestricted_;
     payload_ = other.payload_;
-    passwords_ = other.passwords_;
-    root_ = other.root_;
-    selectors_ = other.selectors_;
+    passwords_ = std::move(other.passwords_);
+    root_ = std::move(other.root_);
+    selectors_ = std::move(other.selectors_);
   }
 
   [[nodiscard]] bool is_enabled() const noexcept { return is_enabled_; }

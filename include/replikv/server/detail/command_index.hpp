@@ -33,6 +33,9 @@ class CommandSet {
   /// Whether commands that will be known some day belong to it.
   [[nodiscard]] bool has_rest() const noexcept { return has_rest_; }
 
+  /// Every command, or none.
+  [[nodiscard]] bool is_simple() const noexcept { return words_.empty(); }
+
   void put(std::size_t number, bool is_in) {
     if (number / 64 >= words_.size()) words_.resize(number / 64 + 1, filler());
     const std::uint64_t bit = std::uint64_t{1} << (number % 64);

@@ -317,7 +317,13 @@ class Server {
     if (!command->takes(words.size())) {
       return "ERR wrong number of arguments for '" + command->command.name + "' command";
     }
-    if (must_log_in(client) && !command->is(CommandFlag::no_auth)) return "NOAUTH Authentication required.";
+    if (!client.authenticated) [[unlikely]] {
+      if (access.lets_in_without_login()) {
+        client.parser.set_limits({});  // since it came, the password has been dropped
+      } else if (!command->is(CommandFlag::no_auth)) {
+        return "NOAUTH Authentication required.";
+      }
+    }
     if (client.in_multi && command->is(CommandFlag::no_multi))
       return "ERR Command not allowed inside a transaction";
     if (const Verdict verdict = judge(client, *command, words); verdict.what != Denied::nothing) {

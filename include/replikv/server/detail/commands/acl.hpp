@@ -78,8 +78,8 @@ inline void acl_setuser(Call& call) {
   }
   const auto refusal = call.server.access.set_user(call[2], rules);
   if (!refusal.why.empty()) {
-    throw CommandError("ERR Error in ACL SETUSER modifier '" + refusal.rule +
-                       "': " + std::string(refusal.why));
+    const std::string shown = refusal.rule.substr(0, refusal.rule.find('\0'));
+    throw CommandError("ERR Error in ACL SETUSER modifier '" + shown + "': " + std::string(refusal.why));
   }
   call.reply.ok();
 }
