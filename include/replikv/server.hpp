@@ -4,6 +4,7 @@
 
 #include <replikv/replikv.hpp>
 #include <replikv/server/command.hpp>
+#include <replikv/server/configuration.hpp>
 #include <replikv/server/endpoint.hpp>
 #include <replikv/server/keyspace.hpp>
 #include <replikv/server/options.hpp>

@@ -47,8 +47,9 @@ class TemporaryDirectory {
   std::filesystem::path path_;
 };
 
-/// The full path of a program; throws, and says what to install, when there is none.
+/// The full path of a program, which may be given already; throws, and says what to install, when there is none.
 [[nodiscard]] inline std::string find_program(std::string_view name, std::string_view debian_package) {
+  if (name.find('/') != std::string_view::npos) return std::string(name);
   const char* const variable = std::getenv("PATH");
   std::string_view folders = variable != nullptr ? variable : "/usr/bin:/bin";
   while (!folders.empty()) {

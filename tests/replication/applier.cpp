@@ -70,6 +70,24 @@ TEST_CASE("Applier: a batch is in the stores and, byte for byte, in the stream")
   CHECK_FALSE(node.first.contains("a"));
 }
 
+TEST_CASE("Applier: messages in the stream are told, those of a transaction at its EXEC, and passed on") {
+  Node node;
+  std::vector<std::string> told;
+  node.applier.on_message([&told, &node](resp::Arguments command) {
+    told.push_back(std::string(command[1]) + "=" + std::string(command[2]) + "," +
+                   node.first.get("a").value_or("?"));
+  });
+  const std::string batch = wire("PING") + wire("PUBLISH", "news", "one") + wire("MULTI") +
+                            wire("SET", "a", "1") + wire("spublish", "shard", "two");
+  CHECK_FALSE(node.apply(batch));
+  CHECK(told == std::vector<std::string>{"news=one,?"});
+  const std::string end = wire("EXEC") + wire("PUBLISH", "malformed");
+  node.applier.on_message([&told](resp::Arguments command) { told.emplace_back(command[1]); });
+  CHECK_FALSE(node.apply(end));
+  CHECK(told == std::vector<std::string>{"news=one,?", "shard"});
+  CHECK(node.streamed() == batch + end);
+}
+
 TEST_CASE("Applier: the applied offset moves with every command of a batch") {
   Node node;
   const std::string set = wire("SET", "a", "1");

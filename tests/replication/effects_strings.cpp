@@ -192,7 +192,7 @@ TEST_CASE("INCRBYFLOAT writes numbers as Redis does") {
       {{"SET k x"}, "INCRBYFLOAT k 1", Reason::not_a_float},
       {{"SET k 1"}, "INCRBYFLOAT k \"\"", Reason::not_a_float},
       {{"SET k 1"}, "INCRBYFLOAT k nan", Reason::not_a_float},
-      {{"SET k 1"}, "INCRBYFLOAT k inf", Reason::not_a_float},
+      {{"SET k 1"}, "INCRBYFLOAT k inf", Reason::out_of_range},
       {{"SET k 1e4932"}, "INCRBYFLOAT k 1e4932", Reason::out_of_range},
   });
 }
@@ -204,8 +204,10 @@ TEST_CASE("parse_float: takes what strtold takes, without spaces") {
   CHECK(parse_float("5.") == 5.0L);
   CHECK(parse_float("1e3") == 1000.0L);
   CHECK(parse_float("-0x1p4") == -16.0L);
+  CHECK(parse_float("inf") == std::numeric_limits<long double>::infinity());
+  CHECK(parse_float("-Infinity") == -std::numeric_limits<long double>::infinity());
   for (const std::string_view text :
-       {"", " 1", "1 ", "+", "-", "+-1", "--1", "1x", "0x", "0x-1", "e5", "1e99999", "infinity", "-nan"}) {
+       {"", " 1", "1 ", "+", "-", "+-1", "--1", "1x", "0x", "0x-1", "e5", "1e99999", "infinite", "-nan"}) {
     CAPTURE(text);
     CHECK_FALSE(parse_float(text));
   }

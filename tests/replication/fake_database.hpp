@@ -109,6 +109,9 @@ class FakeDatabase final : public Database {
 
   [[nodiscard]] std::size_t size() const noexcept override { return keys.size(); }
   [[nodiscard]] std::size_t expiring() const noexcept override { return 0; }
+  [[nodiscard]] replikv::detail::DatabaseUse use() const noexcept override { return {}; }
+  void limit_memory(std::size_t, replikv::Eviction) noexcept override {}
+  void set_eviction_samples(unsigned) noexcept override {}
 
   bool swap_contents(Database& other) override {
     auto& fake = dynamic_cast<FakeDatabase&>(other);

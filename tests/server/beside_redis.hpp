@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <cstddef>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <tests/interop/redis_client.hpp>
@@ -77,10 +78,13 @@ class BesideRedis {
   void same(const std::vector<std::string_view>& lines) {
     for (const std::string_view line : lines) same(line);
   }
+  void same(std::initializer_list<std::string_view> lines) { same(std::vector(lines)); }  // also of two
 
   /// What each answers, where that may differ.
   std::pair<std::string, std::string> both(std::string_view line) {
-    const auto words = words_of(line);
+    return both(words_of(line));
+  }
+  std::pair<std::string, std::string> both(const std::vector<std::string>& words) {
     for (interop::RedisClient* client : {&our_client_, &their_client_}) {
       client->add_words(words);
       client->send_pipeline();

@@ -670,6 +670,26 @@ TEST_CASE("CommandStream: a sender is woken once, and again only after it went t
   CHECK(wakes == 2);
 }
 
+TEST_CASE("CommandStream: while it is hushed nobody is woken, and at the end once") {
+  const auto stream = std::make_shared<CommandStream>(some_id, mebibyte);
+  int wakes = 0;
+  stream->set_waker([&wakes] { ++wakes; });
+  {
+    const CommandStream::Hush outer(stream);
+    {
+      const CommandStream::Hush inner(stream);
+      CHECK_FALSE(stream->claim_wake());
+    }
+    CHECK_FALSE(stream->claim_wake());
+    CHECK(wakes == 0);
+  }
+  CHECK(wakes == 1);
+  stream->sleep_from_now();
+  { const CommandStream::Hush for_nothing(stream); }
+  CHECK(wakes == 1);
+  CHECK(stream->claim_wake());
+}
+
 TEST_CASE("CommandStream: taking the waker away ends the wakes, setting one again begins them") {
   CommandStream stream{some_id, mebibyte};
   int wakes = 0;

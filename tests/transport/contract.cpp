@@ -49,6 +49,10 @@ TRANSPORT_TEST_CASE("transport: bytes go both ways, and each end knows the other
     CHECK(link.near->link->peer_address() == link.far->link->peer_address());
     const std::string peer = link.near->link->peer_address();
     CHECK((peer == "in-process" || peer == "127.0.0.1" || peer == "::1" || peer == "unix"));
+    CHECK(link.near->link->peer_endpoint() == link.far->link->local_endpoint());
+    CHECK(link.near->link->local_endpoint() == link.far->link->peer_endpoint());
+    CHECK((link.near->link->peer_endpoint().starts_with(peer + ":") || peer == "unix" ||
+           link.near->link->peer_endpoint().starts_with("[" + peer + "]:")));
   });
 }
 

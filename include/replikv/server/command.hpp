@@ -62,6 +62,22 @@ struct KeyPositions {
   }
 };
 
+/// The classes of keyspace notifications, by their letters in `notify_keyspace_events`.
+enum class EventClass : char {
+  generic = 'g',
+  string = '$',
+  list = 'l',
+  set = 's',
+  hash = 'h',
+  sorted_set = 'z',
+  expired = 'x',
+  evicted = 'e',
+  stream = 't',
+  module = 'd',
+  new_key = 'n',
+  key_miss = 'm',
+};
+
 /// One call of a command, as the function that runs it sees it.
 ///
 /// The command replies exactly once, or throws `CommandError` or `Error`. It runs in the context of a
@@ -83,6 +99,11 @@ class Call {
   /// Runs `steps` alone with the keys that the command names; see `Keyspace::atomically`.
   void atomically(Keyspace::Steps steps) { keys.atomically(positions_.of(words), steps); }
 
+  /// Publishes an event of a key of the selected database to clients that have subscribed to it, when the
+  /// command, or the EXEC it is part of, has succeeded. Writes to `keys` tell theirs without this: "set" or
+  /// what Redis calls it, "del", "expire", "persist".
+  void notify(EventClass event_class, std::string_view event, std::string_view key);
+
   const resp::Arguments words;  ///< the name first
   Reply& reply;
   Keyspace& keys;  ///< the database the client has selected
@@ -101,7 +122,8 @@ class Call {
 ///
 /// Flags that matter here: `write` (refused where writes are), `denyoom` (refused at the memory limit),
 /// `admin`, `no_auth` (before authentication), `no_multi`, `skip_monitor`, `skip_slowlog`, `stale` (allowed
-/// on a replica without its master, see `serve_stale_data`), `pubsub`.
+/// on a replica without its master, see `serve_stale_data`), `pubsub`. Inside EXEC a command that says
+/// `write` or `readonly` runs while the stores are locked: it must reach them through the call only.
 struct Command {
   std::string name;          ///< in lower case; "config|get" for a subcommand of "config"
   int arity = -1;            ///< words with the name; negative: so many or more

@@ -5,17 +5,22 @@
 #include <replikv/core/error.hpp>
 #include <replikv/replication/node.hpp>
 #include <replikv/server/command.hpp>
+#include <replikv/server/configuration.hpp>
 #include <replikv/server/detail/client_link.hpp>
 #include <replikv/server/detail/commands/all.hpp>
+#include <replikv/server/detail/parameters.hpp>
 #include <replikv/server/detail/server.hpp>
+#include <replikv/server/detail/settings.hpp>
 #include <replikv/server/detail/store_keyspace.hpp>
 #include <replikv/server/options.hpp>
 #include <replikv/transport/transport.hpp>
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -28,7 +33,17 @@ namespace detail {
 /// Listeners and the regular work of a server; the part of an endpoint that does not depend on its stores.
 class EndpointCore {
  public:
-  explicit EndpointCore(std::shared_ptr<Server> server) : server_(std::move(server)) {}
+  explicit EndpointCore(std::shared_ptr<Server> server) : server_(std::move(server)) {
+    server_->node->set_message_handler(std::make_shared<const NodeCore::MessageHandler>(
+        [weak = std::weak_ptr(server_)](resp::Arguments command) {
+          const auto its_server = weak.lock();
+          if (!its_server) return;
+          const Server::Turn turn(*its_server);
+          const bool is_shard = command[0].size() == std::string_view("SPUBLISH").size();
+          its_server->deliver(is_shard ? Subscribed::shard_channel : Subscribed::channel, command[1],
+                              command[2]);
+        }));
+  }
   EndpointCore(const EndpointCore&) = delete;
   EndpointCore& operator=(const EndpointCore&) = delete;
   ~EndpointCore() { close(); }
@@ -44,6 +59,7 @@ class EndpointCore {
     };
     auto listener = engine->listen(address, std::move(accept), bound, error);
     if (error) return bound;
+    tell_where(engine, bound);
     const std::lock_guard lock(mutex_);
     listeners_.push_back(std::move(listener));
     if (!beating_) beating_ = Beat::start(server_, engine);
@@ -108,7 +124,22 @@ class EndpointCore {
     link->start(client);
   }
 
+  // The first address is what replicas of this node are told of, and over its transport masters are found.
+  void tell_where(const std::shared_ptr<TransportEngine>& engine, std::string_view bound) {
+    const std::size_t colon = bound.rfind(':');
+    const auto number =
+        colon == std::string_view::npos ? std::nullopt : resp::parse_unsigned(bound.substr(colon + 1));
+    const auto port = static_cast<std::uint16_t>(number.value_or(0) & 0xffff);
+    const Server::Turn turn(*server_);
+    Administration& own = server_->administration;
+    server_->node->served_by(engine, port);
+    if (own.port == 0) own.port = port;
+    if (!own.towards_master) own.towards_master = engine;
+  }
+
   void close() noexcept {
+    server_->node->set_message_handler(nullptr);
+    server_->node->gate->set_loss_listener(nullptr);
     {
       const std::lock_guard lock(mutex_);
       listeners_.clear();
@@ -179,6 +210,38 @@ class RedisEndpoint {
     const detail::Server::Turn turn(core_.server());
     const std::string wrong = core_.server().access.define({&line, 1});
     if (!wrong.empty()) detail::throw_error(Errc::bad_option, wrong);
+  }
+
+  /// Chooses the transport over which REPLICAOF reaches masters; otherwise it is that of the first `listen`.
+  template <Transport T>
+  void reach_masters_over(const T& transport) {
+    const detail::Server::Turn turn(core_.server());
+    core_.server().administration.towards_master = transport.engine();
+  }
+
+  /// Has `shut_down` called when a client asks for SHUTDOWN, which is refused otherwise. It is called in a
+  /// transport's context and must not destroy the endpoint there.
+  void on_shutdown(std::function<void()> shut_down) {
+    const detail::Server::Turn turn(core_.server());
+    core_.server().administration.shut_down = std::move(shut_down);
+  }
+
+  /// Takes over everything that is configured, options of the node included; but where to listen and whom to
+  /// follow are the caller's to do. Throws `Errc::bad_option`, and then nothing has changed.
+  void use(const RedisConfiguration& configuration) {
+    const detail::Server::Turn turn(core_.server());
+    core_.server().check_users(configuration.settings_.endpoint);
+    detail::use_settings(core_.server(), configuration.settings_);
+    core_.server().define_users();
+    core_.server().administration.configuration_file = configuration.file_;
+  }
+
+  /// What CONFIG GET answers for a parameter; nothing where there is none of this name.
+  [[nodiscard]] std::optional<std::string> configuration(std::string_view name) {
+    const auto* const parameter = detail::find_parameter(name);
+    if (parameter == nullptr) return std::nullopt;
+    const detail::Server::Turn turn(core_.server());
+    return detail::value_of(*parameter, detail::settings_of(core_.server()));
   }
 
   /// Adds a command of the application's own, or puts it in the place of the one of its name.

@@ -9,7 +9,9 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <utility>
 
 namespace replikv::inline v0_1::server {
 
@@ -21,6 +23,7 @@ class Keyspace {
  public:
   using OnValue = detail::FunctionRef<void(std::string_view value)>;
   using OnEntry = detail::FunctionRef<void(std::string_view key, std::string_view value)>;
+  using OnChange = detail::FunctionRef<void(std::optional<std::string>& value)>;
   using Steps = detail::FunctionRef<void(Keyspace& keys)>;
 
   /// The expiry of a key that does not expire.
@@ -44,7 +47,7 @@ class Keyspace {
   virtual std::uint64_t scan(std::uint64_t cursor, OnEntry f) const = 0;
   [[nodiscard]] virtual WallTime now() const = 0;
 
-  // --- Writing ------------------------------------------------------------------------------------
+  // --- Writing one key ------------------------------------------------------------------------------
 
   /// Sets value and expiry; a time that has passed removes the key.
   virtual void set(std::string_view key, std::string_view value, WallTime expires_at) = 0;
@@ -54,6 +57,15 @@ class Keyspace {
   virtual bool erase(std::string_view key) = 0;
   /// True when the key was there and has another expiry now; `never` takes the expiry away.
   virtual bool set_expiry(std::string_view key, WallTime expires_at) = 0;
+  /// Calls `f` with the value, or with nothing when the key is not there. What f leaves is what the key has
+  /// then, nothing: it is removed; the expiry stays. If f throws nothing happens. `f` must not come back to
+  /// the keyspace, and nobody else reads or writes the key meanwhile.
+  virtual void update(std::string_view key, OnChange f) = 0;
+
+  // --- Writing many ---------------------------------------------------------------------------------
+
+  /// Sets all at once, without an expiry; of equal keys the last counts.
+  virtual void set_many(std::span<const std::pair<std::string_view, std::string_view>> pairs) = 0;
   virtual void clear() = 0;
 
   // --- Several steps ------------------------------------------------------------------------------
@@ -63,6 +75,9 @@ class Keyspace {
   virtual void atomically(std::span<const std::string_view> keys, Steps steps) = 0;
   /// The same with all keys.
   virtual void atomically(Steps steps) = 0;
+  /// True of what `atomically` hands to its steps: locks are held, and those of another database must not
+  /// be taken as well.
+  [[nodiscard]] virtual bool is_locked() const noexcept { return false; }
 };
 
 }  // namespace replikv::inline v0_1::server

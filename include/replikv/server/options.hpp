@@ -40,6 +40,12 @@ struct EndpointOptions {
   ClientOutputLimit subscriber_output_limit{std::uint64_t{32} << 20, std::uint64_t{8} << 20,
                                             std::chrono::seconds{60}};
 
+  // --- What is recorded and told -----------------------------------------------------------------------
+  std::chrono::microseconds slowlog_slower_than{10'000};  ///< slowlog-log-slower-than; negative: never
+  std::size_t slowlog_entries_max = 128;                  ///< slowlog-max-len
+  std::chrono::milliseconds latency_threshold{0};         ///< latency-monitor-threshold; 0: not watched
+  std::string notify_keyspace_events{};                   ///< "KEA": which, and on which channels
+
   // --- On a replica ----------------------------------------------------------------------------------
   bool serve_stale_data = true;  ///< replica-serve-stale-data: while the link to the master is down
 };

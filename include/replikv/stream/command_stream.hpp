@@ -257,8 +257,31 @@ class CommandStream {
 
   /// True when the sender has to be woken; the caller that gets true calls `wake` once it holds no lock.
   [[nodiscard]] bool claim_wake() noexcept {
-    return asleep_.load(std::memory_order_relaxed) && asleep_.exchange(false);
+    if (!asleep_.load(std::memory_order_relaxed)) return false;
+    if (hushes_.load() != 0) {
+      missed_.store(true);
+      if (hushes_.load() != 0) return false;  // its end sees what was missed
+    }
+    return asleep_.exchange(false);
   }
+
+  /// While one lives nobody is woken, by whatever thread; at its end whoever has to be is. For writes to
+  /// several stores at once, of which some are still locked when others have written.
+  class Hush {
+   public:
+    explicit Hush(std::shared_ptr<CommandStream> stream) noexcept : stream_(std::move(stream)) {
+      stream_->hushes_.fetch_add(1);
+    }
+    ~Hush() {
+      if (stream_->hushes_.fetch_sub(1) != 1 || !stream_->missed_.exchange(false)) return;
+      if (stream_->claim_wake()) stream_->wake();
+    }
+    Hush(const Hush&) = delete;
+    Hush& operator=(const Hush&) = delete;
+
+   private:
+    std::shared_ptr<CommandStream> stream_;
+  };
 
   void wake() {
     std::shared_ptr<const std::function<void()>> waker;
@@ -428,6 +451,8 @@ class CommandStream {
   std::string scratch_;
 
   std::atomic<bool> asleep_{false};
+  std::atomic<unsigned> hushes_{0};
+  std::atomic<bool> missed_{false};  // a wake, while it was hushed
   std::mutex waker_mutex_;
   std::shared_ptr<const std::function<void()>> waker_;
 };

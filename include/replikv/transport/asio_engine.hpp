@@ -71,6 +71,8 @@ concept AsioFamily = requires(std::string_view address, std::error_code& error,
   { F::text(endpoint) } -> std::same_as<std::string>;
   F::tune(socket);
   { F::peer(socket) } -> std::same_as<std::string>;
+  { F::peer_endpoint(socket) } -> std::same_as<std::string>;
+  { F::local_endpoint(socket) } -> std::same_as<std::string>;
   { F::is_connected(socket) } -> std::same_as<bool>;
   { F::connect_error(error) } -> std::same_as<std::error_code>;
 };
@@ -217,7 +219,7 @@ class AsioAlarm final : public AsioPart, public std::enable_shared_from_this<Asi
 
 /// One end of a link over a socket.
 ///
-/// Thread safety  close, unsent_bytes, peer_address: any thread; the rest in the context
+/// Thread safety  close, unsent_bytes, addresses: any thread; the rest in the context
 template <AsioFamily Family>
 class AsioLink final : public AsioPart, public Link, public std::enable_shared_from_this<AsioLink<Family>> {
  public:
@@ -227,6 +229,8 @@ class AsioLink final : public AsioPart, public Link, public std::enable_shared_f
       : context_(std::move(context)), socket_(std::move(socket)), linger_(std::in_place, strand) {
     Family::tune(*socket_);
     peer_ = Family::peer(*socket_);
+    peer_endpoint_ = Family::peer_endpoint(*socket_);
+    local_endpoint_ = Family::local_endpoint(*socket_);
   }
 
   /// What users hold: letting go of it closes the link.
@@ -258,6 +262,8 @@ class AsioLink final : public AsioPart, public Link, public std::enable_shared_f
   }
 
   [[nodiscard]] std::string peer_address() const override { return peer_; }
+  [[nodiscard]] std::string peer_endpoint() const override { return peer_endpoint_; }
+  [[nodiscard]] std::string local_endpoint() const override { return local_endpoint_; }
 
   void end() override {
     const bool was_open = !is_closed_.exchange(true);
@@ -386,6 +392,8 @@ class AsioLink final : public AsioPart, public Link, public std::enable_shared_f
   std::optional<Socket> socket_;  // none: the link is gone
   std::optional<AsioTimer> linger_;
   std::string peer_;
+  std::string peer_endpoint_;
+  std::string local_endpoint_;
   std::weak_ptr<LinkEvents> events_;
   std::unique_ptr<std::byte[]> input_;
   std::deque<SharedBytes> output_;

@@ -100,12 +100,20 @@ struct TcpFamily {
 
   [[nodiscard]] static std::string peer(const Socket& socket) {
     std::error_code error;
-    const auto address = socket.remote_endpoint(error).address();
-    if (error) return "?";
-    if (address.is_v6() && address.to_v6().is_v4_mapped()) {
-      return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
-    }
-    return address.to_string();
+    const Endpoint endpoint = socket.remote_endpoint(error);
+    return error ? "?" : plain(endpoint).address().to_string();
+  }
+
+  [[nodiscard]] static std::string peer_endpoint(const Socket& socket) {
+    std::error_code error;
+    const Endpoint endpoint = socket.remote_endpoint(error);
+    return error ? "?:0" : text(plain(endpoint));
+  }
+
+  [[nodiscard]] static std::string local_endpoint(const Socket& socket) {
+    std::error_code error;
+    const Endpoint endpoint = socket.local_endpoint(error);
+    return error ? "?:0" : text(plain(endpoint));
   }
 
   /// A port of the ephemeral range that nobody listens on may be given to the very socket that tries to
@@ -118,6 +126,13 @@ struct TcpFamily {
   [[nodiscard]] static std::error_code connect_error(std::error_code error) { return error; }
 
  private:
+  /// An IPv4 address that came over an IPv6 socket, as itself.
+  [[nodiscard]] static Endpoint plain(const Endpoint& endpoint) {
+    const auto address = endpoint.address();
+    if (!address.is_v6() || !address.to_v6().is_v4_mapped()) return endpoint;
+    return {asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()), endpoint.port()};
+  }
+
   [[nodiscard]] static bool parse_port(std::string_view text, std::uint16_t& port) noexcept {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
     return error == std::errc{} && end == text.data() + text.size();

@@ -79,6 +79,15 @@ struct UnixFamily {
   static void tune(Socket&) noexcept {}
   [[nodiscard]] static std::string peer(const Socket&) { return "unix"; }
 
+  /// The end that connected has no path: both are shown by that of the listener.
+  [[nodiscard]] static std::string local_endpoint(const Socket& socket) {
+    std::error_code error;
+    std::string path = socket.local_endpoint(error).path();
+    if (path.empty()) path = socket.remote_endpoint(error).path();
+    return path + ":0";
+  }
+  [[nodiscard]] static std::string peer_endpoint(const Socket& socket) { return local_endpoint(socket); }
+
   /// A listener whose queue is full makes Asio believe in a connection.
   [[nodiscard]] static bool is_connected(const Socket& socket) {
     std::error_code error;

@@ -37,8 +37,8 @@ class LinkEvents {
 /// One end of a byte stream between two nodes, both ways, in order. Closes when its last owner lets go
 /// of it. After the end, whoever ended it, calls do nothing.
 ///
-/// Thread safety  `close`, `unsent_bytes`, `peer_address`, and letting go, from any thread; everything else
-///                in the engine's context
+/// Thread safety  `close`, `unsent_bytes`, the addresses, and letting go, from any thread; everything else in
+///                the engine's context
 class Link {
  public:
   /// A sender that has this much unsent should wait for `on_writable`.
@@ -63,6 +63,11 @@ class Link {
 
   /// The other end's address without its port, as INFO shows it: "127.0.0.1", or "unix", "in-process".
   [[nodiscard]] virtual std::string peer_address() const = 0;
+
+  /// Both ends as CLIENT LIST shows them: "127.0.0.1:52344", "[::1]:52344", "/run/kv.sock:0" for both ends of
+  /// a Unix socket. Never change; port 0 where there are no ports.
+  [[nodiscard]] virtual std::string peer_endpoint() const { return peer_address() + ":0"; }
+  [[nodiscard]] virtual std::string local_endpoint() const { return peer_address() + ":0"; }
 };
 
 /// Cancels what it stands for when destroyed, by any thread: a timer, a listener, an attempt to connect.

@@ -16,6 +16,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <new>
 #include <optional>
 #include <span>
@@ -34,6 +35,10 @@ class Applier {
  public:
   Applier(std::span<Database* const> databases, CommandStream& stream, const ReplicationOptions& options)
       : databases_(databases), stream_(stream), options_(options), effects_(databases) {}
+
+  /// Sets who is told of messages that came in the stream: the words of PUBLISH and SPUBLISH, valid during
+  /// the call. Those of a transaction are told at its EXEC.
+  void on_message(std::function<void(resp::Arguments)> told) { on_message_ = std::move(told); }
 
   /// The stream goes on in `database` (`no_database`: none was selected yet), outside a transaction.
   void begin(std::uint32_t database) {
@@ -75,7 +80,7 @@ class Applier {
   std::optional<Failure> apply(const StreamCommand& command) {
     if (!in_transaction_) [[likely]] {
       if (is(command.words[0], "multi")) return begin_transaction(command.raw);
-      if (auto failure = judge(effects_.apply(command.words, Locks::take))) return failure;
+      if (auto failure = judge(effects_.apply(command.words, Locks::take), command.words)) return failure;
       add_to_applied(command.raw);
       return std::nullopt;
     }
@@ -125,7 +130,7 @@ class Applier {
         rest = rest.subspan(parsed.consumed);
         const auto command = parser.arguments();
         if (command.empty() || is(command[0], "multi") || is(command[0], "exec")) continue;
-        if (auto failure = judge(effects_.apply(command, Locks::held))) return failure;
+        if (auto failure = judge(effects_.apply(command, Locks::held), command)) return failure;
         has_applied = true;
       }
       return std::nullopt;
@@ -135,10 +140,16 @@ class Applier {
     }
   }
 
-  std::optional<Failure> judge(const Effects::Result& result) {
+  std::optional<Failure> judge(const Effects::Result& result, resp::Arguments command) {
     using Outcome = Effects::Outcome;
-    if (result.outcome == Outcome::applied || result.outcome == Outcome::ignored) [[likely]]
+    if (result.outcome == Outcome::applied) [[likely]]
       return std::nullopt;
+    if (result.outcome == Outcome::ignored) {
+      const bool is_message =
+          command.size() == 3 && (is(command[0], "publish") || is(command[0], "spublish"));
+      if (is_message && on_message_) on_message_(command);
+      return std::nullopt;
+    }
     if (result.outcome == Outcome::put_off) throw std::bad_alloc();
     if (result.outcome == Outcome::diverged) return described(Errc::diverged, result.why);
     ++unmirrored_;
@@ -181,6 +192,7 @@ class Applier {
   CommandStream& stream_;
   const ReplicationOptions& options_;
   Effects effects_;
+  std::function<void(resp::Arguments)> on_message_;
   Bytes applied_;  // and still to be passed on
   bool in_transaction_ = false;
   std::string transaction_;  // from MULTI on

@@ -57,7 +57,9 @@ class MasterLink final : public LinkEvents, public std::enable_shared_from_this<
 class Following final : public ReplicaSession::Handler {
  public:
   Following(NodeCore& core, Serving& serving)
-      : core_(core), serving_(serving), applier_(core.databases, *core.stream, core.options) {}
+      : core_(core), serving_(serving), applier_(core.databases, *core.stream, core.options) {
+    applier_.on_message([this](resp::Arguments command) { core_.hand_on_message(command); });
+  }
 
   /// Leaves the present master, if there is one, and connects to another until told otherwise. Without
   /// memory nothing has changed.
@@ -416,6 +418,9 @@ class Following final : public ReplicaSession::Handler {
     const auto port =
         colon == std::string::npos ? std::nullopt : resp::parse_unsigned(address_.substr(colon + 1));
     master.host = port ? address_.substr(0, colon) : address_;
+    if (master.host.starts_with('[') && master.host.ends_with(']')) {
+      master.host = master.host.substr(1, master.host.size() - 2);
+    }
     master.port = static_cast<std::uint16_t>(port.value_or(0) & 0xffff);
   }
 

@@ -2,6 +2,7 @@
 // public ReplicationMaster and ReplicationReplica hold; a change of role changes the node, not the object.
 #pragma once
 
+#include <replikv/core/detail/function_ref.hpp>
 #include <replikv/replication/detail/following.hpp>
 #include <replikv/replication/detail/node_core.hpp>
 #include <replikv/replication/detail/serving.hpp>
@@ -10,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -109,6 +111,12 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     return adopted;
   }
 
+  /// Tells replicas what is no effect on a key: PUBLISH. Nothing on a replica, whose stream is its master's.
+  void propagate(std::initializer_list<std::string_view> command) {
+    const Turn turn(*this);
+    if (!closed && role == Role::master) stream->append_control(command);
+  }
+
   // --- Role -----------------------------------------------------------------------------------------
 
   void replicate_from(std::shared_ptr<TransportEngine> engine, std::string_view address) {
@@ -136,6 +144,7 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
       serving_.update_gate();
     }
     following_.keep_history();
+    give_up_acknowledgement_waits();
     serving_.close_links("this node became a replica");
     const Token now = stream->position();
     report([&] { return Demoted{now.id, now.offset}; });
@@ -155,6 +164,34 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     std::unique_lock lock(mutex);
     block(lock, timeout, [this, wanted, offset] { return serving_.acknowledged_by(offset) >= wanted; });
     return serving_.acknowledged_by(offset);
+  }
+
+  /// Replicas that confirmed everything up to `offset`.
+  [[nodiscard]] unsigned confirmed(Offset offset) {
+    const std::lock_guard lock(mutex);
+    return serving_.acknowledged_by(offset);
+  }
+
+  /// The same without blocking, for everything written so far: `done` is called once with how many have
+  /// confirmed it, in a transport's context or before this returns; when the node closes, too. No timeout: it
+  /// waits as long as it takes.
+  void wait(unsigned wanted, std::optional<std::chrono::milliseconds> timeout,
+            std::function<void(unsigned)> done) {
+    const Turn turn(*this);
+    PendingAcknowledgement wait{stream->end(), wanted, std::make_shared<unsigned>(0), {}, {}, {}};
+    wait.call.push_back([count = wait.count, called = std::move(done)] { called(*count); });
+    if (serving_.acknowledged_by(wait.offset) < wanted && !closed) {
+      if (timeout && home_) wait.deadline = home_->now() + *timeout;
+      if (wait.deadline) {
+        wait.timer = home_->at(*wait.deadline, [weak = weak_from_this()] {
+          if (const auto node = weak.lock()) const Turn its_end_looks_at_waits(*node);
+        });
+      }
+      stream->append_control({"REPLCONF", "GETACK", "*"});
+    } else {
+      wait.wanted = 0;
+    }
+    acknowledgement_waits_.push_back(std::move(wait));
   }
 
   std::error_code wait_for(const Token& token, std::chrono::milliseconds timeout) {
@@ -194,8 +231,42 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
 
   /// Throws `Errc::bad_option`, as `attach` does.
   void set_backlog_bytes(std::uint64_t bytes) {
-    check_backlog(options, bytes);
-    stream->set_backlog_bytes(bytes);
+    change_options([bytes](ReplicationOptions& all) { all.backlog_bytes = bytes; });
+  }
+
+  [[nodiscard]] ReplicationOptions chosen_options() {
+    const std::lock_guard lock(mutex);
+    return options;
+  }
+
+  /// Changes options while they are in use: what is under way goes on by the new ones. Those of the next
+  /// link, as credentials, count from the next link on. Observer, logger, seed and `backlog_duration` stay
+  /// what they were. Throws `Errc::bad_option`, and then nothing has changed.
+  void change_options(FunctionRef<void(ReplicationOptions&)> change) {
+    const Turn turn(*this);
+    ReplicationOptions wanted = options;
+    change(wanted);
+    check(wanted);
+    if (wanted.backlog_bytes != options.backlog_bytes) stream->set_backlog_bytes(wanted.backlog_bytes);
+    options = std::move(wanted);
+    if (home_) next_ping_ = std::min(next_ping_, home_->now() + options.ping_period);
+    serving_.update_gate();
+  }
+
+  /// Somebody else listens, for clients and for replicas of this node, who adopts their links. The node lives
+  /// by this engine's time if it has none yet, and tells its masters the first port so given (0: none).
+  void served_by(const std::shared_ptr<TransportEngine>& engine, std::uint16_t port) {
+    const Turn turn(*this);
+    if (closed) return;
+    auto ready = ready_to_use(engine);
+    use(engine, std::move(ready));
+    if (port != 0) serving_.announce_listening_port(port);
+  }
+
+  /// On a replica: the link to its master carries the stream.
+  [[nodiscard]] bool is_master_link_up() {
+    const std::lock_guard lock(mutex);
+    return master_link_up;
   }
 
  private:
@@ -204,6 +275,15 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     TimePoint deadline;
     std::shared_ptr<std::error_code> outcome;  // what the call is told
     Calls call;                                // made ahead: calling it takes no memory
+  };
+
+  struct PendingAcknowledgement {
+    Offset offset;
+    unsigned wanted;
+    std::shared_ptr<unsigned> count;  // what the call is told
+    Calls call;
+    std::optional<TimePoint> deadline;
+    std::shared_ptr<Registration> timer;
   };
 
   static constexpr std::chrono::milliseconds busy_period{100};
@@ -219,7 +299,7 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
   // Tells the log of options that are allowed and seldom meant.
   void advise() {
     const Turn turn(*this);
-    if (!options.logger) return;
+    if (!logger) return;
     attempt([this] {
       for (const std::string& line : unwise(options)) log(LogLevel::warning, [&line] { return line; });
     });
@@ -316,7 +396,7 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     }
     if (mends) stream->wake();
     // Deleting takes the stores' locks and wakes who sends: not in a turn.
-    if (gate->owns_expiry()) {
+    if (gate->owns_expiry() && expires_actively) {
       const Duration budget = home_->is_virtual() ? Duration::max() : Duration{expiry_budget};
       for (Database* database : databases) attempt([&] { database->expire_due(budget); });
     }
@@ -375,7 +455,24 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     --blocked_waits;
   }
 
+  // After a change of role nobody can confirm any more: the waits end with what there is.
+  void give_up_acknowledgement_waits() noexcept {
+    for (PendingAcknowledgement& wait : acknowledgement_waits_) wait.wanted = 0;
+  }
+
+  void finish_acknowledgement_waits() noexcept {
+    std::erase_if(acknowledgement_waits_, [this](PendingAcknowledgement& wait) {
+      *wait.count = serving_.acknowledged_by(wait.offset);
+      const bool is_over = wait.deadline && home_->now() >= *wait.deadline;
+      if (*wait.count < wait.wanted && !is_over && !closed) return false;
+      discard(std::move(wait.timer));
+      call_later(std::move(wait.call));
+      return true;
+    });
+  }
+
   void finish_waits() noexcept {
+    finish_acknowledgement_waits();
     if (waits_.empty()) return;
     const TimePoint now = home_ ? home_->now() : TimePoint::min();
     std::erase_if(waits_, [this, now](PendingWait& wait) {
@@ -399,6 +496,7 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
   std::uint64_t reported_rejections_ = 0;
   bool backlog_is_cut_ = false;  // backlog_duration asks for more than backlog_bytes_max
   std::vector<PendingWait> waits_;
+  std::vector<PendingAcknowledgement> acknowledgement_waits_;
 };
 
 }  // namespace replikv::inline v0_1::detail

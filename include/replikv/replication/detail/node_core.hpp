@@ -9,6 +9,7 @@
 #include <replikv/replication/events.hpp>
 #include <replikv/replication/info.hpp>
 #include <replikv/replication/options.hpp>
+#include <replikv/resp/command.hpp>
 #include <replikv/store/detail/attachment.hpp>
 #include <replikv/store/detail/database.hpp>
 #include <replikv/stream/command_stream.hpp>
@@ -41,6 +42,8 @@ class NodeCore {
 
   NodeCore(std::vector<Database*> stores, ReplicationOptions chosen, Role first_role)
       : databases(std::move(stores)),
+        observer(chosen.observer),
+        logger(chosen.logger),
         options(std::move(chosen)),
         random(options.seed ? Random(*options.seed) : Random::from_system()),
         stream(std::make_shared<CommandStream>(
@@ -55,7 +58,9 @@ class NodeCore {
   virtual ~NodeCore() = default;
 
   const std::vector<Database*> databases;
-  const ReplicationOptions options;
+  const Observer observer;
+  const Logger logger;
+  ReplicationOptions options;  ///< guarded as well; for its observer and logger see above
   Random random;
   const std::shared_ptr<CommandStream> stream;
   const std::shared_ptr<WriteGate> gate;
@@ -72,6 +77,9 @@ class NodeCore {
   bool former_history_ended_here = false;
   std::shared_ptr<const Engines> engines = std::make_shared<const Engines>();  ///< all ever used
 
+  /// Whether the heartbeat deletes what has expired (Redis: DEBUG SET-ACTIVE-EXPIRE). Any thread.
+  std::atomic<bool> expires_actively{true};
+
   /// Something found no memory and is still to be done. Any thread.
   std::atomic<bool> has_work_left{false};
 
@@ -84,24 +92,40 @@ class NodeCore {
   /// Tells the observer, after the turn, of the event that `make` returns; not if there is no memory for it.
   template <class Make>
   void report(Make&& make) noexcept {
-    if (options.observer) {
-      tell([&] { calls_.push_back([this, event = Event(make())] { options.observer(event); }); });
+    if (observer) {
+      tell([&] { calls_.push_back([this, event = Event(make())] { observer(event); }); });
     }
   }
 
   /// The same for a line of the log.
   template <class Make>
   void log(LogLevel level, Make&& make) noexcept {
-    if (options.logger) {
-      tell([&] {
-        calls_.push_back([this, level, line = std::string(make())] { options.logger(level, line); });
-      });
+    if (logger) {
+      tell([&] { calls_.push_back([this, level, line = std::string(make())] { logger(level, line); }); });
     }
   }
 
   /// Has calls run after the turn, in order with events.
   using Calls = std::list<std::function<void()>>;
   void call_later(Calls calls) noexcept { calls_.splice(calls_.end(), calls); }
+
+  /// A message of the master's (PUBLISH, or SPUBLISH) to whoever subscribes to it here.
+  using MessageHandler = std::function<void(resp::Arguments command)>;
+  void set_message_handler(std::shared_ptr<const MessageHandler> handler) {
+    const std::lock_guard lock(mutex);
+    message_handler_ = std::move(handler);
+  }
+
+  /// Hands a message on after the turn; or not, if there is no memory for it. In a turn.
+  void hand_on_message(resp::Arguments command) noexcept {
+    if (!message_handler_) return;
+    tell([&] {
+      calls_.push_back(
+          [handler = message_handler_, words = std::vector<std::string>(command.begin(), command.end())] {
+            (*handler)(std::vector<std::string_view>(words.begin(), words.end()));
+          });
+    });
+  }
 
   /// Has something destroyed after the turn; or here, if there is no memory to keep it.
   void discard(std::shared_ptr<void> what) noexcept {
@@ -193,6 +217,7 @@ class NodeCore {
   }
 
   Calls calls_;
+  std::shared_ptr<const MessageHandler> message_handler_;
   std::vector<std::shared_ptr<void>> discarded_;
   std::thread::id caller_;
   unsigned store_users_ = 0;

@@ -228,6 +228,9 @@ class Serving {
   }
 
   [[nodiscard]] std::uint16_t listening_port() const noexcept { return listening_port_; }
+  void announce_listening_port(std::uint16_t port) noexcept {
+    if (listening_port_ == 0) listening_port_ = port;
+  }
 
  private:
   friend class ReplicaLink;

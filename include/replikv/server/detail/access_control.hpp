@@ -132,10 +132,11 @@ class AccessControl {
     return {};
   }
 
-  /// False: there was none, or it is "default", who stays.
+  /// Deletes a user, who may do nothing from now on. False: there was none, or it is "default", who stays.
   bool remove(std::string_view name) {
     const auto found = users_.find(name);
     if (found == users_.end() || found->second == default_) return false;
+    found->second->assign(User({}));
     users_.erase(found);
     return true;
   }
@@ -185,6 +186,9 @@ class AccessControl {
       default_->assign(*found->second);
     }
     loaded.insert_or_assign("default", default_);
+    for (const auto& [name, user] : users_) {
+      if (user != default_) user->assign(User({}));  // whoever is logged in as one may do nothing any more
+    }
     users_ = std::move(loaded);
     return {};
   }

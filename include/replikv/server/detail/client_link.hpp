@@ -24,7 +24,7 @@ class ClientLink final : public Client, public LinkEvents, public std::enable_sh
  public:
   ClientLink(std::weak_ptr<Server> server, std::uint64_t number, std::shared_ptr<TransportEngine> engine,
              std::shared_ptr<Link> link)
-      : Client(number, link->peer_address(), engine->now()),
+      : Client(number, link->peer_endpoint(), engine->now(), link->local_endpoint()),
         server_(std::move(server)),
         engine_(std::move(engine)),
         link_(std::move(link)) {}
@@ -81,18 +81,24 @@ class ClientLink final : public Client, public LinkEvents, public std::enable_sh
     }
   }
 
-  inline void check_limits(Server& server, TimePoint now) override {
-    if (replica_) return;
-    check_output(server.options.output_limit, now);
-    const EndpointOptions& options = server.options;
-    const bool is_idle = options.idle_timeout.count() > 0 && now - last_heard > options.idle_timeout;
-    const bool is_late = server.must_log_in(*this) && options.login_timeout.count() > 0 &&
-                         now - connected_at > options.login_timeout;
-    if ((is_idle && !is_blocked) || is_late) closing = Closing::now;
-    if (closing != Closing::no) end(server);
+  inline void resume_soon() noexcept override {
+    try {
+      later([](ClientLink& self) {
+        const auto its_server = self.server_.lock();
+        if (!its_server) return;
+        if (its_server->is_entered_here()) return self.resume_soon();
+        {
+          const Server::Turn turn(*its_server);
+          if (its_server->closed || !self.is_blocked) return;
+          its_server->resume(self, self.engine_->now());
+          self.flush(*its_server);
+        }
+        if (self.sync_request) self.hand_over(*its_server);
+      });
+    } catch (const std::bad_alloc&) {
+      link_->close();
+    }
   }
-
-  inline void close_link() noexcept override { link_->close(); }
 
   inline void kill() noexcept override {
     closing = Closing::now;
@@ -102,6 +108,25 @@ class ClientLink final : public Client, public LinkEvents, public std::enable_sh
       link_->close();
     }
   }
+
+  [[nodiscard]] inline bool is_replica() const noexcept override { return replica_ != nullptr; }
+  [[nodiscard]] inline std::size_t unsent_bytes() const noexcept override { return link_->unsent_bytes(); }
+
+  inline void check_limits(Server& server, TimePoint now) override {
+    if (replica_) {
+      if (replica_.use_count() == 1) end(server);  // the node has dropped it, and nothing more is heard of it
+      return;
+    }
+    check_output(server, now);
+    const EndpointOptions& options = server.options;
+    const bool is_idle = options.idle_timeout.count() > 0 && now - last_heard > options.idle_timeout;
+    const bool is_late = server.must_log_in(*this) && options.login_timeout.count() > 0 &&
+                         now - login_since > options.login_timeout;
+    if ((is_idle && !is_blocked) || is_late) closing = Closing::now;
+    if (closing != Closing::no) end(server);
+  }
+
+  inline void close_link() noexcept override { link_->close(); }
 
  private:
   // Runs `step(*this)` in the context of the link, if it is still there then.
@@ -120,7 +145,7 @@ class ClientLink final : public Client, public LinkEvents, public std::enable_sh
       server.receive(*this, {}, engine_->now());
       send(server);
     }
-    check_output(server.options.output_limit, engine_->now());
+    check_output(server, engine_->now());
     if (closing != Closing::no) end(server);
   }
 
@@ -145,7 +170,9 @@ class ClientLink final : public Client, public LinkEvents, public std::enable_sh
     return is_held_up && link_->unsent_bytes() >= Link::window_bytes;
   }
 
-  void check_output(const ClientOutputLimit& limit, TimePoint now) {
+  void check_output(const Server& server, TimePoint now) {
+    const ClientOutputLimit& limit =
+        is_subscriber() ? server.options.subscriber_output_limit : server.options.output_limit;
     const std::uint64_t unread = link_->unsent_bytes() + (is_held_up ? input.size() : 0);
     if (limit.hard_bytes != 0 && unread > limit.hard_bytes) closing = Closing::now;
     if (limit.soft_bytes == 0 || unread <= limit.soft_bytes) {

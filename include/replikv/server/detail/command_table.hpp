@@ -3,6 +3,7 @@
 
 #include <replikv/server/command.hpp>
 #include <replikv/server/detail/command_index.hpp>
+#include <replikv/server/detail/latency.hpp>
 
 #include <algorithm>
 #include <array>
@@ -38,6 +39,7 @@ enum class CommandFlag : std::uint32_t {
   movablekeys = 1U << 15,
   allow_busy = 1U << 16,
   no_async_loading = 1U << 17,
+  asking = 1U << 18,
 };
 
 inline constexpr std::array command_flags{
@@ -59,6 +61,7 @@ inline constexpr std::array command_flags{
     std::pair{std::string_view("movablekeys"), CommandFlag::movablekeys},
     std::pair{std::string_view("allow_busy"), CommandFlag::allow_busy},
     std::pair{std::string_view("no_async_loading"), CommandFlag::no_async_loading},
+    std::pair{std::string_view("asking"), CommandFlag::asking},
 };
 
 /// Calls `f(word)` for each word of a text.
@@ -90,6 +93,7 @@ struct RegisteredCommand {
   std::uint64_t microseconds = 0;
   std::uint64_t rejected = 0;  ///< before it ran
   std::uint64_t failed = 0;    ///< while it ran
+  LatencyHistogram latency{};
 
   [[nodiscard]] bool is(CommandFlag flag) const noexcept {
     return (flags & static_cast<std::uint32_t>(flag)) != 0;

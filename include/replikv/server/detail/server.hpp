@@ -3,13 +3,23 @@
 #pragma once
 
 #include <replikv/core/clock.hpp>
+#include <replikv/core/detail/function_ref.hpp>
 #include <replikv/core/error.hpp>
 #include <replikv/replication/detail/node.hpp>
 #include <replikv/resp/parser.hpp>
 #include <replikv/server/command.hpp>
 #include <replikv/server/detail/access_control.hpp>
+#include <replikv/server/detail/administration.hpp>
 #include <replikv/server/detail/client.hpp>
 #include <replikv/server/detail/command_table.hpp>
+#include <replikv/server/detail/latency.hpp>
+#include <replikv/server/detail/lost_keys.hpp>
+#include <replikv/server/detail/notifications.hpp>
+#include <replikv/server/detail/observed_keyspace.hpp>
+#include <replikv/server/detail/pub_sub.hpp>
+#include <replikv/server/detail/quoted.hpp>
+#include <replikv/server/detail/slow_log.hpp>
+#include <replikv/server/detail/watches.hpp>
 #include <replikv/server/keyspace.hpp>
 #include <replikv/server/options.hpp>
 
@@ -18,8 +28,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -41,8 +54,14 @@ struct ServerCounts {
   std::uint64_t error_replies = 0;
 };
 
+/// While it lasts, commands of clients wait (Redis: CLIENT PAUSE).
+struct Pause {
+  TimePoint until;
+  bool writes_only;
+};
+
 /// Every call inside a `Turn`, unless it says otherwise.
-class Server {
+class Server : public std::enable_shared_from_this<Server>, private WriteObserver {
  public:
   using Keyspace = server::Keyspace;
 
@@ -50,6 +69,12 @@ class Server {
          std::vector<std::unique_ptr<Keyspace>> its_databases)
       : options(std::move(chosen)), node(std::move(its_node)), databases_(std::move(its_databases)) {
     access.set_default_password(options.password);
+    WriteObserver& observer = *this;
+    for (std::uint32_t i = 0; i < databases_.size(); ++i) {
+      observed_.push_back(std::make_unique<ObservedKeyspace>(*databases_[i], i, observer));
+      views_.push_back(databases_[i].get());
+    }
+    if (!want_events(options.notify_keyspace_events)) throw_error(Errc::bad_option);
   }
 
   /// Lets one thread at a time in. A thread that is inside already stays in: an observer that was called
@@ -85,12 +110,141 @@ class Server {
   CommandTable commands;
   AccessControl access{commands.index()};
   ServerCounts counts;
+  Administration administration;
   bool closed = false;
 
   // --- Databases ------------------------------------------------------------------------------------
 
   [[nodiscard]] std::size_t databases() const noexcept { return databases_.size(); }
-  [[nodiscard]] Keyspace& database(std::uint32_t number) const { return *databases_[number]; }
+  /// As commands have to see it now: inside EXEC, with what EXEC has written.
+  [[nodiscard]] Keyspace& database(std::uint32_t number) const { return *views_[number]; }
+
+  /// Runs `f` while nobody else reads or writes these databases (in ascending order); what it writes to each
+  /// of them happens at once, or not at all if it throws. What it publishes is heard afterwards.
+  void atomically(std::span<const std::uint32_t> numbers, FunctionRef<void()> f) {
+    const CommandStream::Hush hush(node->stream);
+    is_held_ = true;
+    try {
+      hold_databases(numbers, f);
+    } catch (...) {
+      is_held_ = false;
+      after_hold_.clear();
+      throw;
+    }
+    is_held_ = false;
+    for (const auto& told : std::exchange(after_hold_, {})) told();
+  }
+
+  // --- Watching -------------------------------------------------------------------------------------
+
+  /// False: it watches this key already.
+  bool watch(Client& client, std::uint32_t number, std::string_view key) {
+    const bool is_new = watches_.add(client.watcher, number, key, KeyFingerprint::of(database(number), key));
+    choose_views();
+    return is_new;
+  }
+  void unwatch(Client& client) noexcept {
+    client.queue_bytes = 0;
+    watches_.remove_all(client.watcher);
+    choose_views();
+  }
+  /// Whether all keys that a client watches are what they were.
+  [[nodiscard]] bool are_unchanged(const Watcher& watcher) const {
+    return !watcher.has_changed &&
+           std::all_of(watcher.keys.begin(), watcher.keys.end(), [this](const WatchedKey& key) {
+             return KeyFingerprint::of(database(key.database), *key.key) == key.before;
+           });
+  }
+
+  // --- Messages and events --------------------------------------------------------------------------
+
+  PubSub pub_sub;
+
+  /// A client's PUBLISH or SPUBLISH: here and, on a master, at replicas. How many clients hear it here.
+  std::size_t publish(Subscribed kind, std::string_view channel, std::string_view message) {
+    const std::size_t count = pub_sub.receivers(kind, channel);
+    when_free([this, kind, told = std::string(channel), text = std::string(message)] {
+      deliver(kind, told, text);
+      node->propagate({kind == Subscribed::channel ? "PUBLISH" : "SPUBLISH", told, text});
+    });
+    return count;
+  }
+
+  /// Hands a message to the clients of this endpoint. One that has too much unread loses its link.
+  void deliver(Subscribed kind, std::string_view channel, std::string_view message) {
+    const std::uint64_t bytes_max = options.subscriber_output_limit.hard_bytes;
+    pub_sub.deliver(kind, channel, message, [this, bytes_max](Client& client, EncodedMessage& encoded) {
+      if (client.closing == Client::Closing::now) return;
+      const std::string_view bytes = encoded.bytes(client.protocol);
+      if (bytes_max != 0 && client.output.size() + bytes.size() > bytes_max) {
+        client.closing = Client::Closing::now;
+      } else {
+        client.output.append(bytes);
+      }
+      send_soon(client);
+    });
+  }
+
+  /// Which events of keys are told (notify-keyspace-events). False: not its letters; nothing has changed.
+  bool want_events(std::string_view letters) {
+    const auto wanted = WantedEvents::parse(letters);
+    if (!wanted) return false;
+    wanted_events_ = *wanted;
+    const bool hears_of_losses =
+        wanted_events_.has(server::EventClass::expired) || wanted_events_.has(server::EventClass::evicted);
+    if (hears_of_losses != hears_of_losses_) {
+      hears_of_losses_ = hears_of_losses;
+      node->gate->set_loss_listener(hears_of_losses ? lost_keys_ : nullptr);
+    }
+    options.notify_keyspace_events = wanted->text();
+    choose_views();
+    return true;
+  }
+
+  void notify(server::EventClass event_class, std::string_view event, std::uint32_t number,
+              std::string_view key) {
+    if (!wanted_events_.has(event_class) || pub_sub.is_idle()) return;
+    const std::string database_text = std::to_string(number);
+    if (wanted_events_.of_keys()) {
+      tell("__keyspace@" + database_text + "__:" + std::string(key), std::string(event));
+    }
+    if (wanted_events_.of_events()) {
+      tell("__keyevent@" + database_text + "__:" + std::string(event), std::string(key));
+    }
+  }
+
+  // --- Looking on -----------------------------------------------------------------------------------
+
+  SlowLog slow_log;
+  LatencyEvents latency;
+
+  void add_monitor(Client& client) {
+    client.is_monitor = true;
+    monitors_.push_back(&client);
+  }
+  void remove_monitor(Client& client) noexcept {
+    client.is_monitor = false;
+    std::erase(monitors_, &client);
+  }
+
+  // --- Pausing --------------------------------------------------------------------------------------
+
+  [[nodiscard]] const std::optional<Pause>& paused() const noexcept { return pause_; }
+
+  /// A pause that is there already is not shortened, nor made milder.
+  void pause(Pause wanted) noexcept {
+    if (pause_) {
+      wanted.until = std::max(wanted.until, pause_->until);
+      wanted.writes_only = wanted.writes_only && pause_->writes_only;
+    }
+    pause_ = wanted;
+  }
+  void end_pause() noexcept {
+    pause_.reset();
+    for (const auto& client : clients_) {
+      if (!client->postponed.empty()) client->resume_soon();
+    }
+  }
 
   // --- Clients --------------------------------------------------------------------------------------
 
@@ -99,9 +253,34 @@ class Server {
   /// In the order in which they came.
   [[nodiscard]] const std::vector<std::shared_ptr<Client>>& clients() const noexcept { return clients_; }
   void add(std::shared_ptr<Client> client) { clients_.push_back(std::move(client)); }
-  void remove(const Client& client) noexcept {
+  void remove(Client& client) noexcept {
     std::erase(to_send_, &client);
+    forget_choices(client);
     std::erase_if(clients_, [&client](const auto& each) { return each.get() == &client; });
+  }
+
+  /// Ends a client's transaction, whatever has become of it.
+  void end_multi(Client& client) noexcept {
+    client.in_multi = false;
+    client.multi_failed = false;
+    client.queue = {};
+    client.queue_flags = 0;
+    unwatch(client);
+  }
+
+  /// Takes back what a client has asked for beyond one command: transaction, subscriptions, monitoring.
+  void forget_choices(Client& client) noexcept {
+    end_multi(client);
+    if (client.subscriptions) pub_sub.remove(client, *client.subscriptions);
+    client.subscriptions = nullptr;
+    client.subscription_bytes = 0;
+    if (client.is_monitor) remove_monitor(client);
+  }
+
+  /// Counts what a client has the server keep for it, in `bytes` of its own; too much ends its link.
+  void keep(Client& client, std::size_t& bytes, std::size_t more) const noexcept {
+    bytes += more;
+    if (bytes > options.query_buffer_bytes_max) client.closing = Client::Closing::now;
   }
 
   /// Why a new connection is not taken; empty if it is.
@@ -121,16 +300,13 @@ class Server {
   // --- Users ----------------------------------------------------------------------------------------
 
   /// Defines the users of the options; the commands that their rules name must be known by now. Throws
-  /// `Errc::bad_option`.
-  void define_users() {
-    if (!options.users.empty() && !options.acl_file.empty()) {
-      throw_error(Errc::bad_option,
-                  "users and acl_file are both given; define users in one of them, so that it is clear which "
-                  "rules hold");
-    }
-    std::string wrong = access.define(options.users);
-    if (wrong.empty() && !options.acl_file.empty()) wrong = access.load(options.acl_file);
-    if (!wrong.empty()) throw_error(Errc::bad_option, wrong);
+  /// `Errc::bad_option`, and then nothing has changed.
+  void define_users() { define_users(options, access); }
+
+  /// The same for others, to see whether they could be.
+  void check_users(const EndpointOptions& other) const {
+    AccessControl tried(commands.index());
+    define_users(other, tried);
   }
 
   [[nodiscard]] const User& user_of(const Client& client) const noexcept {
@@ -162,12 +338,16 @@ class Server {
 
   /// Ends the links of those that are logged in as a user who is no more, that of `caller` after its reply.
   void end_clients_without_user(Client& caller) {
-    for (const auto& client : clients_) {
-      if (!client->user || access.find(client->user->name) == client->user) continue;
-      client->user = nullptr;
-      client->authenticated = false;
-      client.get() == &caller ? client->close_when_sent() : client->kill();
-    }
+    end_clients(caller, [this](const Client& client) {
+      return client.user && access.find(client.user->name) != client.user;
+    });
+  }
+
+  /// Ends the links of those that have subscribed to what their users may no longer hear.
+  void end_unpermitted_subscribers(Client& caller) {
+    end_clients(caller, [this](const Client& client) {
+      return client.subscriptions && !may_hear(user_of(client), *client.subscriptions);
+    });
   }
 
   /// Whether its user may call a command; if not, that is recorded.
@@ -191,12 +371,15 @@ class Server {
 
   /// Ends the links of those that cost more than they may.
   void look_after_clients(TimePoint now) {
+    if (pause_ && now >= pause_->until) end_pause();
+    if (!lost_keys_->empty()) tell_losses();
     for (const auto& client : std::vector(clients_)) client->check_limits(*this, now);
+    sample(now);
   }
 
   /// Has the output of a client sent at the end of the turn that is not this turn's own.
   void send_soon(Client& client) {
-    if (std::find(to_send_.begin(), to_send_.end(), &client) == to_send_.end()) to_send_.push_back(&client);
+    if (!std::exchange(client.output_is_due, true)) to_send_.push_back(&client);
   }
 
   // --- Commands -------------------------------------------------------------------------------------
@@ -213,6 +396,12 @@ class Server {
   /// Goes on with what a client sent while it was blocked.
   void resume(Client& client, TimePoint now) {
     client.is_blocked = false;
+    client.unblock = nullptr;
+    now_ = now;
+    if (!client.postponed.empty()) {
+      const auto words = std::exchange(client.postponed, {});
+      execute(client, std::vector<std::string_view>(words.begin(), words.end()));
+    }
     receive(client, {}, now);
     send_soon(client);
   }
@@ -224,6 +413,7 @@ class Server {
     if (const std::string refusal = refusal_of(client, command, words); !refusal.empty()) {
       return refuse(client, command, refusal);
     }
+    if (pause_ && postpone(client, *command, words)) return;
     client.last_command = command;
     if (client.in_multi && !command->is(CommandFlag::no_multi) && !ends_multi(*command)) {
       return queue(client, *command, words);
@@ -234,6 +424,24 @@ class Server {
   /// Runs a command that nothing speaks against, on these keys.
   void run(Client& client, RegisteredCommand& command, resp::Arguments words, Keyspace& keys) {
     const std::size_t answered = client.output.size();
+    perform(client, command, words, keys);
+    drop_unwanted_reply(client, answered);
+  }
+
+  /// The same for a command of a transaction, unless its user's rules have changed since it was queued.
+  void perform_queued(Client& client, RegisteredCommand& command, resp::Arguments words, Keyspace& keys) {
+    const std::string refusal = refusal_in_exec(client, command, words);
+    if (refusal.empty()) return perform(client, command, words, keys);
+    ++command.rejected;
+    ++counts.error_replies;
+    administration.count_error(refusal);
+    client.reply().error(refusal);
+  }
+
+  /// The same for a command that is part of another one, whose reply stays.
+  void perform(Client& client, RegisteredCommand& command, resp::Arguments words, Keyspace& keys) {
+    const std::size_t answered = client.output.size();
+    const std::uint64_t failed_before = command.failed;
     server::Reply reply = client.reply();
     server::Call call(*this, client, keys, command.command.keys, words, reply);
     const auto began = std::chrono::steady_clock::now();
@@ -244,12 +452,20 @@ class Server {
     } catch (const Error& error) {
       fail(client, command, answered, wire_text(error.code()));
     }
-    const auto took = std::chrono::steady_clock::now() - began;
+    const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - began;
     ++command.calls;
     command.microseconds +=
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
+    command.latency.add(took);
     ++counts.commands_processed;
-    drop_unwanted_reply(client, answered);
+    if (!lost_keys_->empty()) [[unlikely]]
+      tell_losses();
+    if (!events_.empty()) [[unlikely]]
+      tell_events(command, command.failed == failed_before);
+    if (!monitors_.empty()) [[unlikely]]
+      show_monitors(client, command, words);
+    if (took >= options.slowlog_slower_than || options.latency_threshold.count() > 0) [[unlikely]]
+      note_time(client, command, words, took);
   }
 
   /// An error as the wire has it: its own words where the protocol has them, else after "ERR ".
@@ -262,8 +478,11 @@ class Server {
     return has_code ? words : "ERR " + words;
   }
 
-  /// Why a command that was queued may no longer be run by EXEC, its user's rules having changed; empty if it
-  /// may.
+  /// When the command under way began, on the clock of its client's transport.
+  [[nodiscard]] TimePoint now() const noexcept { return now_; }
+
+ private:
+  // Why a command that was queued may no longer be run; empty if it may.
   [[nodiscard]] std::string refusal_in_exec(Client& client, const RegisteredCommand& command,
                                             resp::Arguments words) {
     const Verdict verdict = judge(client, command, words);
@@ -276,10 +495,6 @@ class Server {
                            : "no permission to access one of the channels used as arguments");
   }
 
-  /// When the command under way began, on the clock of its client's transport.
-  [[nodiscard]] TimePoint now() const noexcept { return now_; }
-
- private:
   std::size_t parse(Client& client, Bytes all) {
     std::size_t consumed = 0;
     while (client.closing == Client::Closing::no && !client.is_blocked && !client.sync_request) {
@@ -332,7 +547,43 @@ class Server {
     if (command->is(CommandFlag::write)) {
       if (const auto refused = node->gate->refusal()) return wire_text(refused);
     }
+    if (client.is_subscriber() && client.protocol == server::Protocol::resp2 &&
+        !is_for_subscribers(*command)) {
+      return "ERR Can't execute '" + command->command.name +
+             "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context";
+    }
+    if (!options.serve_stale_data && !command->is(CommandFlag::stale) && is_stale()) {
+      return "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+    }
     return {};
+  }
+
+  static void define_users(const EndpointOptions& chosen, AccessControl& users) {
+    if (!chosen.users.empty() && !chosen.acl_file.empty()) {
+      throw_error(Errc::bad_option,
+                  "users and acl_file are both given; define users in one of them, so that it is clear which "
+                  "rules hold");
+    }
+    std::string wrong = users.define(chosen.users);
+    if (wrong.empty() && !chosen.acl_file.empty()) wrong = users.load(chosen.acl_file);
+    if (!wrong.empty()) throw_error(Errc::bad_option, wrong);
+  }
+
+  template <class Predicate>
+  void end_clients(Client& caller, Predicate&& is_meant) {
+    for (const auto& client : clients_) {
+      if (is_meant(*client)) client.get() == &caller ? client->close_when_sent() : client->kill();
+    }
+  }
+
+  [[nodiscard]] static bool may_hear(const User& user, const Subscriptions& subscriptions) {
+    for (std::size_t kind = 0; kind < kinds_of_subscriptions; ++kind) {
+      const bool is_pattern = static_cast<Subscribed>(kind) == Subscribed::pattern;
+      for (const std::string& name : subscriptions.names[kind]) {
+        if (!AccessControl::may_use_channel(user, name, is_pattern)) return false;
+      }
+    }
+    return true;
   }
 
   [[nodiscard]] static std::string no_permission(const Verdict& verdict, const RegisteredCommand& command) {
@@ -358,6 +609,15 @@ class Server {
     access.log.add(std::move(entry), options.acl_log_entries_max);
   }
 
+  [[nodiscard]] bool is_stale() const {
+    return node->info().role == Role::replica && !node->is_master_link_up();
+  }
+
+  [[nodiscard]] static bool is_for_subscribers(const RegisteredCommand& command) noexcept {
+    const std::string_view name = command.command.name;
+    return name == "ping" || name == "quit" || name == "reset" || name.ends_with("subscribe");
+  }
+
   [[nodiscard]] static std::string unknown_command(resp::Arguments words) {
     std::string text =
         "ERR unknown command '" + std::string(words[0].substr(0, 128)) + "', with args beginning with: ";
@@ -377,10 +637,16 @@ class Server {
            " HELP.";
   }
 
-  void refuse(Client& client, RegisteredCommand* command, std::string_view refusal) {
+  void refuse(Client& client, RegisteredCommand* command, std::string refusal) {
     if (client.in_multi) client.multi_failed = true;
     if (command != nullptr) ++command->rejected;
+    if (command != nullptr && command->command.name == "exec") {
+      end_multi(client);
+      if (refusal.starts_with("ERR ")) refusal.erase(0, 4);
+      refusal.insert(0, "EXECABORT Transaction discarded because of: ");
+    }
     ++counts.error_replies;
+    administration.count_error(refusal);
     const std::size_t answered = client.output.size();
     client.reply().error(refusal);
     drop_unwanted_reply(client, answered);
@@ -389,8 +655,18 @@ class Server {
   void fail(Client& client, RegisteredCommand& command, std::size_t answered, std::string_view text) {
     ++command.failed;
     ++counts.error_replies;
+    administration.count_error(text);
     client.output.resize(answered);
     client.reply().error(text);
+  }
+
+  void sample(TimePoint now) {
+    Administration& own = administration;
+    own.commands.sample(counts.commands_processed, now);
+    own.bytes_in.sample(counts.bytes_received, now);
+    own.bytes_out.sample(counts.bytes_sent, now);
+    own.memory_bytes_peak = std::max(own.memory_bytes_peak, SharedMemory::bytes(*node));
+    own.memory.share(*node);
   }
 
   [[nodiscard]] static bool ends_multi(const RegisteredCommand& command) noexcept {
@@ -400,7 +676,13 @@ class Server {
   }
 
   void queue(Client& client, RegisteredCommand& command, resp::Arguments words) {
-    client.queue.push_back({&command, {words.begin(), words.end()}});
+    if (!client.multi_failed && !client.watcher.has_changed) {  // else it will never run
+      client.queue.push_back({&command, {words.begin(), words.end()}});
+      client.queue_flags |= command.flags;
+      std::size_t bytes = sizeof(QueuedCommand);
+      for (const std::string_view word : words) bytes += sizeof(std::string) + word.size();
+      keep(client, client.queue_bytes, bytes);
+    }
     const std::size_t answered = client.output.size();
     client.reply().simple("QUEUED");
     drop_unwanted_reply(client, answered);
@@ -416,7 +698,198 @@ class Server {
   }
 
   void tell_of_output() noexcept {
-    for (Client* client : std::exchange(to_send_, {})) client->has_output();
+    for (Client* client : std::exchange(to_send_, {})) {
+      client->output_is_due = false;
+      client->has_output();
+    }
+  }
+
+  // --- Databases ------------------------------------------------------------------------------------
+
+  // Nobody pays for being looked at while nobody looks. Not while databases are held: their views are not
+  // ours.
+  void choose_views() noexcept {
+    if (is_held_) return;
+    const bool is_observed = !watches_.empty() || !wanted_events_.empty();
+    for (std::size_t i = 0; i < views_.size(); ++i) {
+      views_[i] = is_observed ? observed_[i].get() : databases_[i].get();
+    }
+  }
+
+  // Has a database seen as `keys` while this lives.
+  class Seen {
+   public:
+    Seen(Server& server, std::uint32_t number, Keyspace& keys)
+        : view_(server.views_[number]), before_(std::exchange(view_, &keys)) {}
+    ~Seen() { view_ = before_; }
+    Seen(const Seen&) = delete;
+    Seen& operator=(const Seen&) = delete;
+
+   private:
+    Keyspace*& view_;
+    Keyspace* before_;
+  };
+
+  // In the order of their numbers, as everybody who holds several.
+  void hold_databases(std::span<const std::uint32_t> numbers, FunctionRef<void()> f) {
+    if (numbers.empty()) return f();
+    database(numbers[0]).atomically([this, numbers, f](Keyspace& inside) {
+      const Seen seen(*this, numbers[0], inside);
+      hold_databases(numbers.subspan(1), f);
+    });
+  }
+
+  // Now, or when the databases are no longer held: what subscribers read then is what was written.
+  template <class Action>
+  void when_free(Action&& action) {
+    if (!is_held_) return action();
+    after_hold_.emplace_back(std::forward<Action>(action));
+  }
+
+  // --- Events of keys -------------------------------------------------------------------------------
+
+  struct KeyChange {
+    enum class Kind : std::uint8_t { erased, put, put_again, expiry };
+    Kind kind;
+    std::uint32_t database;
+    std::string key;
+    WallTime expires_at;
+  };
+
+  void on_put(std::uint32_t number, std::string_view key, WallTime expires_at) override {
+    note(KeyChange::Kind::put, number, key, expires_at);
+  }
+  void on_put_again(std::uint32_t number, std::string_view key) override {
+    if (wanted_events_.empty()) return;
+    events_.push_back({KeyChange::Kind::put_again, number, std::string(key), Keyspace::never});
+  }
+  void on_erased(std::uint32_t number, std::string_view key) override {
+    note(KeyChange::Kind::erased, number, key, Keyspace::never);
+  }
+  void on_expiry_set(std::uint32_t number, std::string_view key, WallTime expires_at) override {
+    note(KeyChange::Kind::expiry, number, key, expires_at);
+  }
+  void on_clear(std::uint32_t number, const Keyspace& keys) override { watches_.touch_all(number, keys); }
+
+  void note(KeyChange::Kind kind, std::uint32_t number, std::string_view key, WallTime expires_at) {
+    watches_.touch(number, key);
+    if (!wanted_events_.empty()) events_.push_back({kind, number, std::string(key), expires_at});
+  }
+
+  void tell_events(const RegisteredCommand& command, bool has_succeeded) {
+    auto events = std::exchange(events_, {});
+    if (!has_succeeded) return;
+    const EventNames names = events_of(command.command.name);
+    if (!names.erased.empty()) {  // it came from there before it went there
+      std::stable_partition(events.begin(), events.end(),
+                            [](const KeyChange& change) { return change.kind == KeyChange::Kind::erased; });
+    }
+    for (const KeyChange& change : events) tell_event(names, change);
+  }
+
+  void tell_event(const EventNames& names, const KeyChange& change) {
+    using server::EventClass;
+    const auto notify_generic = [this, &change](std::string_view event) {
+      notify(EventClass::generic, event, change.database, change.key);
+    };
+    if (change.kind == KeyChange::Kind::put_again && names.put == "setbit") return;  // no change, no event
+    if (change.kind == KeyChange::Kind::put || change.kind == KeyChange::Kind::put_again) {
+      notify(names.put_class, names.put.empty() ? "set" : names.put, change.database, change.key);
+      if (names.put.empty() && change.expires_at != Keyspace::never) notify_generic("expire");
+    } else if (change.kind == KeyChange::Kind::erased) {
+      notify_generic(names.erased.empty() ? "del" : names.erased);
+    } else if (change.expires_at == Keyspace::never) {
+      notify_generic("persist");
+    } else {
+      notify_generic(change.expires_at <= databases_[change.database]->now() ? "del" : "expire");
+    }
+  }
+
+  void tell_losses() {
+    for (const LostKey& lost : lost_keys_->take()) {
+      const bool is_expired = lost.event_class == server::EventClass::expired;
+      notify(lost.event_class, is_expired ? "expired" : "evicted", lost.database, lost.key);
+    }
+  }
+
+  void tell(std::string channel, std::string message) {
+    when_free([this, told = std::move(channel), text = std::move(message)] {
+      deliver(Subscribed::channel, told, text);
+    });
+  }
+
+  // --- Looking on -----------------------------------------------------------------------------------
+
+  [[nodiscard]] static std::chrono::microseconds wall_now() {
+    return std::chrono::duration_cast<std::chrono::microseconds>(
+        std::chrono::system_clock::now().time_since_epoch());
+  }
+
+  // Source  Redis 7.0: what AUTH and HELLO say of users and passwords is shown to nobody
+  [[nodiscard]] static std::vector<std::string_view> without_secrets(const RegisteredCommand& command,
+                                                                     resp::Arguments words) {
+    std::vector<std::string_view> shown(words.begin(), words.end());
+    const bool is_auth = command.command.name == "auth";
+    for (std::size_t i = 1; i < shown.size(); ++i) {
+      if (is_auth) shown[i] = "(redacted)";
+      if (command.command.name == "hello" && to_lower(words[i]) == "auth") {
+        for (std::size_t end = std::min(i + 3, shown.size()); ++i < end;) shown[i] = "(redacted)";
+        break;
+      }
+    }
+    return shown;
+  }
+
+  void show_monitors(const Client& client, const RegisteredCommand& command, resp::Arguments words) {
+    if (command.is(CommandFlag::admin) || command.is(CommandFlag::skip_monitor)) return;
+    const std::string micros = std::to_string(wall_now().count());
+    const std::size_t seconds = micros.size() - 6;
+    const std::string peer = client.address.starts_with('/')
+                                 ? "unix:" + client.address.substr(0, client.address.rfind(':'))
+                                 : client.address;
+    std::string line = "+" + micros.substr(0, seconds) + "." + micros.substr(seconds) + " [" +
+                       std::to_string(client.database) + " " + peer + "]";
+    for (const std::string_view word : without_secrets(command, words)) {
+      line += ' ';
+      append_quoted(line, word);
+    }
+    line += "\r\n";
+    for (Client* const monitor : monitors_) {
+      if (monitor->closing == Client::Closing::now) continue;
+      monitor->output += line;
+      const std::uint64_t bytes_max = options.output_limit.hard_bytes;
+      if (bytes_max != 0 && monitor->output.size() > bytes_max) monitor->closing = Client::Closing::now;
+      send_soon(*monitor);
+    }
+  }
+
+  void note_time(const Client& client, const RegisteredCommand& command, resp::Arguments words,
+                 std::chrono::nanoseconds took) {
+    const std::int64_t at_s = std::chrono::duration_cast<std::chrono::seconds>(wall_now()).count();
+    const auto limit = options.latency_threshold;
+    if (limit.count() > 0 && took >= limit) {
+      latency.add(command.is(CommandFlag::fast) ? "fast-command" : "command", at_s,
+                  std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
+    }
+    const auto slow = options.slowlog_slower_than;
+    if (slow.count() < 0 || took < slow || command.is(CommandFlag::skip_slowlog) || client.is_blocked) return;
+    slow_log.add(without_secrets(command, words), at_s,
+                 std::chrono::duration_cast<std::chrono::microseconds>(took), client.address, client.name,
+                 options.slowlog_entries_max);
+  }
+
+  // --- Pausing --------------------------------------------------------------------------------------
+
+  // Source  Redis 7.0 processCommand: those that may change something wait for either kind of pause
+  [[nodiscard]] bool postpone(Client& client, const RegisteredCommand& command, resp::Arguments words) const {
+    constexpr auto writing = static_cast<std::uint32_t>(CommandFlag::write);
+    const std::string_view name = command.command.name;
+    const bool is_write = command.is(CommandFlag::write) || name == "publish" || name == "spublish" ||
+                          (name == "exec" && (client.queue_flags & writing) != 0);
+    if (pause_->writes_only && !is_write) return false;
+    client.postponed.assign(words.begin(), words.end());
+    client.is_blocked = true;
+    return true;
   }
 
   std::mutex mutex_;
@@ -426,6 +899,26 @@ class Server {
   std::vector<Client*> to_send_;
   std::uint64_t last_client_id_ = 0;
   TimePoint now_{};
+
+  std::vector<std::unique_ptr<ObservedKeyspace>> observed_;
+  std::vector<Keyspace*> views_;  // of the databases: as they are, observed, or held by EXEC
+  bool is_held_ = false;
+  std::vector<std::function<void()>> after_hold_;
+  Watches watches_;
+  WantedEvents wanted_events_;
+  std::vector<KeyChange> events_;  // of the command under way
+  const std::shared_ptr<LostKeys> lost_keys_ = std::make_shared<LostKeys>();
+  bool hears_of_losses_ = false;
+  std::vector<Client*> monitors_;
+  std::optional<Pause> pause_;
 };
 
 }  // namespace replikv::inline v0_1::detail
+
+namespace replikv::inline v0_1::server {
+
+inline void Call::notify(EventClass event_class, std::string_view event, std::string_view key) {
+  server.notify(event_class, event, client.database, key);
+}
+
+}  // namespace replikv::inline v0_1::server

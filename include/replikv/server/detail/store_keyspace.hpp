@@ -15,6 +15,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace replikv::inline v0_1::detail {
@@ -74,10 +75,21 @@ class TransactionKeyspace final : public server::Keyspace {
     return expires_at == never ? transaction_.persist(key.view())
                                : transaction_.expire_at(key.view(), expires_at);
   }
+  void update(std::string_view key, OnChange f) override {
+    std::optional<std::string> value;
+    const bool is_there = visit(key, [&value](std::string_view bytes) { value.emplace(bytes); });
+    f(value);
+    if (value) return replace(key, *value);
+    if (is_there) erase(key);
+  }
+  void set_many(std::span<const std::pair<std::string_view, std::string_view>> pairs) override {
+    for (const auto& [key, value] : pairs) set(key, value, never);
+  }
   void clear() override { transaction_.clear(); }
 
   void atomically(std::span<const std::string_view>, Steps steps) override { steps(*this); }
   void atomically(Steps steps) override { steps(*this); }
+  [[nodiscard]] bool is_locked() const noexcept override { return true; }
 
  private:
   Transaction<Key, Value, Policy>& transaction_;
@@ -121,6 +133,31 @@ class StoreKeyspace final : public server::Keyspace {
     if (!key) return false;
     return (expires_at == never ? store_.persist(key.view()) : store_.expire_at(key.view(), expires_at))
         .changed;
+  }
+  void update(std::string_view key, OnChange f) override {
+    store_.update(Decoded<Key>(key).view(), [f](std::optional<Value>& value) {
+      if constexpr (std::same_as<Value, std::string>) {
+        f(value);
+      } else {
+        std::optional<std::string> bytes;
+        if (value) bytes.emplace(TextOf<Value>{}(*value));
+        f(bytes);
+        value.reset();
+        if (bytes) value.emplace(Decoded<Value>(*bytes).view());
+      }
+    });
+  }
+  void set_many(std::span<const std::pair<std::string_view, std::string_view>> pairs) override {
+    if constexpr (std::same_as<Key, std::string> && std::same_as<Value, std::string>) {
+      store_.set_many(pairs);
+    } else {
+      std::vector<std::pair<Key, Value>> decoded;
+      decoded.reserve(pairs.size());
+      for (const auto& [key, value] : pairs) {
+        decoded.emplace_back(Decoded<Key>(key).view(), Decoded<Value>(value).view());
+      }
+      store_.set_many(decoded);
+    }
   }
   void clear() override { store_.clear(); }
 

@@ -8,6 +8,8 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -19,6 +21,15 @@ enum class WriteMode : std::uint8_t {
   local,                // a writable replica: applied, told to nobody
   read_only,            // a replica: refused
   not_enough_replicas,  // a master that misses its min_replicas_to_write: refused
+};
+
+/// Hears of keys that a store removes by itself. Called while the store holds locks: it must be quick and
+/// must not come back to it.
+class KeyLossListener {
+ public:
+  virtual ~KeyLossListener() = default;
+  virtual void on_expired(std::uint32_t database, std::string_view key) noexcept = 0;
+  virtual void on_evicted(std::uint32_t database, std::string_view key) noexcept = 0;
 };
 
 /// The door that all stores of a role share.
@@ -52,6 +63,19 @@ class WriteGate {
     return rejected_.load(std::memory_order_relaxed);
   }
 
+  /// Who hears of lost keys; null: nobody.
+  void set_loss_listener(std::shared_ptr<KeyLossListener> listener) noexcept {
+    const std::lock_guard lock(listener_mutex_);
+    has_listener_.store(listener != nullptr, std::memory_order_relaxed);
+    listener_.swap(listener);
+  }
+  [[nodiscard]] std::shared_ptr<KeyLossListener> loss_listener() const noexcept {
+    if (!has_listener_.load(std::memory_order_relaxed)) [[likely]]
+      return nullptr;
+    const std::lock_guard lock(listener_mutex_);
+    return listener_;
+  }
+
  private:
   std::error_code count(Errc why) noexcept {
     rejected_.fetch_add(1, std::memory_order_relaxed);
@@ -60,6 +84,10 @@ class WriteGate {
 
   std::atomic<WriteMode> mode_;
   std::atomic<std::uint64_t> rejected_{0};
+
+  std::atomic<bool> has_listener_{false};
+  mutable std::mutex listener_mutex_;
+  std::shared_ptr<KeyLossListener> listener_;
 };
 
 /// A store's place in a role. Immutable; the store replaces it whole, holding all its locks.

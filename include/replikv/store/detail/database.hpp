@@ -4,6 +4,7 @@
 
 #include <replikv/core/clock.hpp>
 #include <replikv/store/detail/attachment.hpp>
+#include <replikv/store/eviction.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -29,6 +30,16 @@ struct Stored {
 
 /// Whether a call takes the locks it needs or its caller holds them all (`Database::lock`).
 enum class Locks : bool { take, held };
+
+/// What a database takes and has given up. Relaxed: numbers of one moment, not of one instant.
+struct DatabaseUse {
+  std::size_t bytes = 0;        ///< `Store::memory_bytes`
+  std::size_t bytes_limit = 0;  ///< 0: none
+  Eviction eviction = Eviction::noeviction;
+  unsigned eviction_samples = 5;
+  std::uint64_t evicted_keys = 0;
+  std::uint64_t expired_keys = 0;  ///< deleted for that, here
+};
 
 /// A database being built apart from the one that is read, during a full resync. One thread at a time.
 class DatabaseLoad {
@@ -95,6 +106,10 @@ class Database {
   /// Expired keys that are still there count.
   [[nodiscard]] virtual std::size_t size() const noexcept = 0;
   [[nodiscard]] virtual std::size_t expiring() const noexcept = 0;
+
+  [[nodiscard]] virtual DatabaseUse use() const noexcept = 0;
+  virtual void limit_memory(std::size_t bytes, Eviction eviction) noexcept = 0;
+  virtual void set_eviction_samples(unsigned samples) noexcept = 0;
 
   // --- Whole contents -------------------------------------------------------------------------------
 

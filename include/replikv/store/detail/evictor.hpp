@@ -139,6 +139,7 @@ class Evictor {
     const std::uint64_t hash = Table::hash(victim.key());
     table.before_change(hash);
     core_.append_del(victim.key(), waker_);
+    core_.tell_loss(&KeyLossListener::on_evicted, victim.key());
     freed_ += victim.memory_bytes();
     const auto erased = table.erase(table.locate(hash, victim.key()), hash);
     table.join_sparse(hash);

@@ -331,7 +331,13 @@ class StoreCore final : public Database {
   [[nodiscard]] MemoryLimit& limit() const noexcept { return limit_; }
   [[nodiscard]] std::size_t memory_bytes() const noexcept { return total(&Shard::bytes); }
 
-  void limit_memory(std::size_t bytes, Eviction eviction) noexcept {
+  [[nodiscard]] DatabaseUse use() const noexcept override {
+    return {memory_bytes(),   limit_.bytes(),   limit_.eviction(),
+            limit_.samples(), limit_.evicted(), expired_.load(std::memory_order_relaxed)};
+  }
+  void set_eviction_samples(unsigned samples) noexcept override { limit_.set_samples(samples); }
+
+  void limit_memory(std::size_t bytes, Eviction eviction) noexcept override {
     const std::lock_guard lock(*this);
     std::size_t in_use = 0;
     for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
@@ -364,6 +370,18 @@ class StoreCore final : public Database {
     append({&effect, 1}, waker);
   }
 
+  /// Tells who wants to know that a key is about to go by itself. Precondition: its shard is locked.
+  void tell_loss(void (KeyLossListener::*how)(std::uint32_t, std::string_view) noexcept,
+                 KeyView key) const noexcept {
+    const auto listener = attachment_ ? attachment_->gate->loss_listener() : nullptr;
+    if (!listener) return;
+    try {
+      TextOf<Key> text;
+      (listener.get()->*how)(attachment_->database, text(key));
+    } catch (const std::bad_alloc&) {
+    }
+  }
+
   /// A value was put in place; `is_new`: under a key that was not there. Comes before `publish`.
   void note_put(std::size_t shard, const Entry& entry, bool is_new) const noexcept {
     if (limit_.tracking() != Tracking::none) [[unlikely]]
@@ -386,7 +404,7 @@ class StoreCore final : public Database {
     Shard& counts = shards_[shard];
     if (++counts.writes % writes_an_expiry != 0 || !owns_expiry()) return;
     try {
-      table_->expire(hash, now, [&](KeyView key) { append_del(key, waker); });
+      table_->expire(hash, now, [&](KeyView key) { append_expiry(key, waker); });
     } catch (const std::bad_alloc&) {  // later, then
     }
     publish(shard);
@@ -481,7 +499,7 @@ class StoreCore final : public Database {
         publish(shard);
         return true;
       }
-      deleted += table_->expire(position, now, [&](KeyView key) { append_del(key, waker); });
+      deleted += table_->expire(position, now, [&](KeyView key) { append_expiry(key, waker); });
       publish(shard);
       if (std::chrono::steady_clock::now() >= deadline) return false;
     }
@@ -520,12 +538,18 @@ class StoreCore final : public Database {
     if (!place || !is_expired(*place.entry) || !owns_expiry()) return;
     try {
       table_->before_change(hash);
-      append_del(key, waker);
+      append_expiry(key, waker);
     } catch (const std::bad_alloc&) {
       return;
     }
     table_->erase(place, hash);
     publish(shard);
+  }
+
+  void append_expiry(KeyView key, Waker& waker) const {
+    append_del(key, waker);
+    expired_.fetch_add(1, std::memory_order_relaxed);
+    tell_loss(&KeyLossListener::on_expired, key);
   }
 
   void publish_all() const noexcept {
@@ -547,6 +571,7 @@ class StoreCore final : public Database {
   Clock clock_;
   std::atomic<std::size_t> first_to_expire_{0};
   mutable MemoryLimit limit_;
+  mutable std::atomic<std::uint64_t> expired_{0};
 };
 
 /// Exclusive locks of some shards, taken in order.

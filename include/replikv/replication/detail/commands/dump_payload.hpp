@@ -7,13 +7,29 @@
 #include <replikv/rdb/item.hpp>
 #include <replikv/rdb/opcodes.hpp>
 #include <replikv/rdb/reader.hpp>
+#include <replikv/rdb/writer.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <variant>
 
 namespace replikv::inline v0_1::detail::commands {
+
+/// What DUMP answers for a string. `version`: of the format, as the footer tells.
+[[nodiscard]] inline std::string dump_payload(std::string_view text, std::uint16_t version) {
+  std::string payload(1, static_cast<char>(rdb::value_type::string));
+  rdb::append_string(payload, text, {.compress = true});
+  const auto append_little_endian = [&payload](std::uint64_t number, std::size_t bytes) {
+    for (std::size_t i = 0; i < bytes; ++i) payload.push_back(static_cast<char>(number >> (8 * i) & 0xff));
+  };
+  append_little_endian(version, sizeof version);
+  rdb::Crc64 crc;
+  crc.update(as_bytes(payload));
+  append_little_endian(crc.value(), rdb::checksum_bytes);
+  return payload;
+}
 
 /// One payload, read when constructed. The payload's bytes must outlive it.
 ///
@@ -21,9 +37,11 @@ namespace replikv::inline v0_1::detail::commands {
 class DumpPayload {
  public:
   enum class Status : std::uint8_t {
-    text,     ///< a string
-    foreign,  ///< a value of another type, or of a version newer than 12
-    corrupt,  ///< cut short, or the checksum is wrong
+    text,        ///< a string
+    foreign,     ///< a value of another type
+    newer,       ///< of a version newer than 12
+    unverified,  ///< the checksum is wrong, or there is none
+    corrupt,     ///< not what a value looks like, although the checksum is right
   };
 
   explicit DumpPayload(std::string_view payload) { status_ = read(payload); }
@@ -49,13 +67,13 @@ class DumpPayload {
   }
 
   [[nodiscard]] Status read(std::string_view payload) {
-    if (payload.size() < 1 + footer_bytes) return Status::corrupt;
+    if (payload.size() < 1 + footer_bytes) return Status::unverified;
     const std::string_view summed = payload.substr(0, payload.size() - rdb::checksum_bytes);
     rdb::Crc64 crc;
     crc.update(as_bytes(summed));
-    if (crc.value() != little_endian(payload.substr(summed.size()))) return Status::corrupt;
+    if (crc.value() != little_endian(payload.substr(summed.size()))) return Status::unverified;
     const std::string_view body = summed.substr(0, summed.size() - version_bytes);
-    if (little_endian(summed.substr(body.size())) > rdb::version_max) return Status::foreign;
+    if (little_endian(summed.substr(body.size())) > rdb::version_max) return Status::newer;
     if (static_cast<std::uint8_t>(body.front()) != rdb::value_type::string) return Status::foreign;
     return read_text(body.substr(1));
   }

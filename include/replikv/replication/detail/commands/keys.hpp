@@ -162,7 +162,9 @@ inline Verdict restore(Call& call) {
   if (!expires_at) return diverged(Reason::malformed);
   DumpPayload payload(call[3]);
   switch (payload.status()) {
+    case DumpPayload::Status::unverified:
     case DumpPayload::Status::corrupt: return diverged(Reason::bad_payload);
+    case DumpPayload::Status::newer:
     case DumpPayload::Status::foreign:
       call.current().erase(call[1], call.locks);
       return not_mirrored(Reason::foreign_payload);

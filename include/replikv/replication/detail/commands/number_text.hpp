@@ -12,8 +12,8 @@
 
 namespace replikv::inline v0_1::detail::commands {
 
-/// Reads a whole text as a finite number; nothing for other texts. Takes what C's strtold takes, but no
-/// spaces (Redis: string2ld).
+/// Reads a whole text as a number or as an infinity; nothing for other texts and for numbers too large. Takes
+/// what C's strtold takes, but no spaces (Redis: string2ld).
 [[nodiscard]] inline std::optional<long double> parse_float(std::string_view text) noexcept {
   const bool negative = text.starts_with('-');
   if (negative || text.starts_with('+')) text.remove_prefix(1);
@@ -27,7 +27,7 @@ namespace replikv::inline v0_1::detail::commands {
   long double number = 0;
   const char* end = text.data() + text.size();
   const auto [stopped, error] = std::from_chars(text.data(), end, number, format);
-  if (error != std::errc{} || stopped != end || !std::isfinite(number)) return std::nullopt;
+  if (error != std::errc{} || stopped != end || std::isnan(number)) return std::nullopt;
   return negative ? -number : number;
 }
 

@@ -77,6 +77,7 @@ inline void acl_setuser(Call& call) {
                        "'.");
   }
   const auto refusal = call.server.access.set_user(call[2], rules);
+  call.server.end_unpermitted_subscribers(call.client);
   if (!refusal.why.empty()) {
     const std::string shown = refusal.rule.substr(0, refusal.rule.find('\0'));
     throw CommandError("ERR Error in ACL SETUSER modifier '" + shown + "': " + std::string(refusal.why));
@@ -206,6 +207,7 @@ inline void acl_load(Call& call) {
   const std::string wrong = call.server.access.load(acl_file_of(call));
   if (!wrong.empty()) throw CommandError("ERR " + wrong);
   call.server.end_clients_without_user(call.client);
+  call.server.end_unpermitted_subscribers(call.client);
   call.reply.ok();
 }
 

@@ -16,12 +16,14 @@
 
 namespace replikv::inline v0_1::server::commands {
 
-/// What HELLO and INFO say the version is: of the Redis whose commands these are.
-inline constexpr std::string_view redis_version = "7.0.15";
-
 inline void ping(Call& call) {
   if (call.size() > 2) {
     throw CommandError("ERR wrong number of arguments for 'ping' command");
+  }
+  if (call.client.is_subscriber() && !call.reply.is_resp3()) {  // where only messages are expected
+    call.reply.array(2);
+    call.reply.bulk("pong");
+    return call.reply.bulk(call.size() == 2 ? call[1] : std::string_view());
   }
   call.size() == 2 ? call.reply.bulk(call[1]) : call.reply.simple("PONG");
 }
@@ -60,7 +62,7 @@ inline void describe_server(Call& call) {
   server::Reply reply = call.client.reply();
   reply.map(7);
   reply.bulk("server"), reply.bulk("redis");
-  reply.bulk("version"), reply.bulk(redis_version);
+  reply.bulk("version"), reply.bulk(detail::redis_version);
   reply.bulk("proto"), reply.integer(static_cast<int>(call.client.protocol));
   reply.bulk("id"), reply.integer(call.client.id);
   reply.bulk("mode"), reply.bulk("standalone");
@@ -111,12 +113,26 @@ inline void quit(Call& call) {
   call.client.close_when_sent();
 }
 
+/// As if the client had just come.
+inline void reset(Call& call) {
+  detail::Client& client = call.client;
+  call.server.forget_choices(client);
+  client.database = 0;
+  client.protocol = Protocol::resp2;
+  client.replies = detail::Client::Replies::on;
+  client.name.clear();
+  call.server.log_out(client);
+  client.login_since = call.server.now();
+  call.reply.simple("RESET");
+}
+
 inline void add_connection(detail::CommandTable& table) {
   table.add({"ping", -1, "fast", "connection", {}, ping});
   table.add({"echo", 2, "loading stale fast", "connection", {}, echo});
   table.add({"auth", -2, "noscript loading stale fast no_auth allow_busy", "connection", {}, auth});
   table.add({"hello", -1, "noscript loading stale fast no_auth allow_busy", "connection", {}, hello});
   table.add({"select", 2, "loading stale fast", "connection", {}, select});
+  table.add({"reset", 1, "noscript loading stale fast no_auth allow_busy", "connection", {}, reset});
   table.add({"quit", -1, "noscript loading stale fast no_auth allow_busy", "connection", {}, quit});
 }
 

@@ -2,6 +2,7 @@
 // synchronise, after which the link belongs to the node.
 #pragma once
 
+#include <replikv/replication/info.hpp>
 #include <replikv/resp/number.hpp>
 #include <replikv/server/command.hpp>
 #include <replikv/server/detail/client.hpp>
@@ -55,11 +56,18 @@ inline void replconf(Call& call) {
   call.reply.ok();
 }
 
-inline void psync(Call& call) {
-  // Granted, it would leave both ends replicas of each other: a promotion is asked of us, not a sync.
-  if (call.size() > 3 && is_word(call[3], "failover")) {
-    throw CommandError("ERR PSYNC FAILOVER can't be sent to a master.");
+/// Our master gives its role to us, and will be our replica over this very link (Redis: FAILOVER).
+inline void take_over(Call& call) {
+  const ReplicationInfo info = call.server.node->info();
+  if (info.role == Role::master) throw CommandError("ERR PSYNC FAILOVER can't be sent to a master.");
+  if (call[1] != info.history.id.text()) {
+    throw CommandError("ERR PSYNC FAILOVER replid must match my replid.");
   }
+  call.server.node->promote();
+}
+
+inline void psync(Call& call) {
+  if (call.size() > 3 && is_word(call[3], "failover")) take_over(call);
   SyncRequest request;
   request.id = ReplicationId::parse(call[1]);
   request.next_byte = resp::parse_unsigned(call[2]).value_or(0);

@@ -27,6 +27,9 @@ namespace replikv::inline v0_1::server::commands {
 /// The database that a word names, or `CommandError`.
 [[nodiscard]] inline std::uint32_t database_of(std::string_view text, std::size_t databases) {
   const std::int64_t number = integer_of(text);
+  if (number != static_cast<std::int32_t>(number)) {
+    throw CommandError("ERR value is out of range, value must between -2147483648 and 2147483647");
+  }
   if (number < 0 || static_cast<std::uint64_t>(number) >= databases) {
     throw CommandError("ERR DB index is out of range");
   }
@@ -37,6 +40,8 @@ namespace replikv::inline v0_1::server::commands {
 struct TimeUnit {
   bool is_relative;
   std::int64_t milliseconds;
+
+  friend constexpr bool operator==(const TimeUnit&, const TimeUnit&) = default;
 };
 
 /// The wall time that an argument stands for. One that cannot be counted: `CommandError` with the command's

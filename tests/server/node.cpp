@@ -1,0 +1,202 @@
+// The node program: started, configured and ended as redis-server is.
+#include <doctest/doctest.h>
+
+#include <csignal>
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <tests/interop/eventually.hpp>
+#include <tests/interop/redis_server.hpp>
+#include <tests/server/node_program.hpp>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using interop::eventually;
+using interop::Process;
+using interop::RedisClient;
+using interop::RedisServer;
+using interop::TemporaryDirectory;
+using served::ConfiguredServer;
+using served::contents_of;
+using served::info_field;
+using served::node_program;
+using served::write_file;
+
+bool is_up(RedisClient& client) {
+  return eventually([&] { return info_field(client, "replication", "master_link_status") == "up"; });
+}
+
+bool has(RedisClient& client, const std::string& key, const std::string& value) {
+  return eventually([&] { return client.command("GET", key).text == value; });
+}
+
+/// What a program says of a configuration that it does not start with.
+std::string complaint_of(const std::string& program, const std::string& configuration,
+                         const std::vector<std::string>& more_words = {}) {
+  const TemporaryDirectory directory;
+  write_file(directory.path() / "conf", configuration);
+  std::vector<std::string> words{interop::find_program(program, program),
+                                 (directory.path() / "conf").string()};
+  words.insert(words.end(), more_words.begin(), more_words.end());
+  Process process(words, (directory.path() / "output").string());
+  CHECK(eventually([&] { return !process.is_running(); }));
+  return contents_of(directory.path() / "output");
+}
+
+TEST_CASE("the configuration files of a tutorial start a master and two replicas") {
+  const std::string password = "requirepass s3cret\nmasterauth s3cret\nprotected-mode no\n";
+  ConfiguredServer master(node_program(), "bind 127.0.0.1\n" + password +
+                                              "# writes need both replicas\nmin-slaves-to-write 2\n"
+                                              "min-slaves-max-lag 15\nsave 900 1\nappendonly yes\n");
+  const std::string follows = "bind 127.0.0.1 -::1\n" + password + "slaveof 127.0.0.1 " +
+                              std::to_string(master.port()) + "\nslave-serve-stale-data yes\n";
+  auto at_master = master.client();
+  CHECK(at_master.command("GET", "k").text == "NOAUTH Authentication required.");
+  CHECK(at_master.command("AUTH", "s3cret").text == "OK");
+  CHECK(at_master.command("SET", "k", "v").text == "NOREPLICAS Not enough good replicas to write.");
+
+  ConfiguredServer first(node_program(), follows + "slave-read-only yes\n");
+  ConfiguredServer second(node_program(), follows + "slave-read-only no\n");
+  REQUIRE(eventually([&] { return at_master.command("SET", "k", "v").text == "OK"; }));
+  CHECK(info_field(at_master, "replication", "min_slaves_good_slaves") == "2");
+  CHECK(info_field(at_master, "replication", "connected_slaves") == "2");
+
+  auto at_first = first.client();
+  auto at_second = second.client();
+  at_first.command("AUTH", "s3cret");
+  at_second.command("AUTH", "s3cret");
+  CHECK(has(at_first, "k", "v"));
+  CHECK(has(at_second, "k", "v"));
+  CHECK(at_first.command("SET", "k", "w").text == "READONLY You can't write against a read only replica.");
+  CHECK(at_second.command("SET", "own", "w").text == "OK");
+  CHECK(at_master.command("GET", "own").is_nil());
+
+  // What has no effect is said, a line each, and kept.
+  CHECK(master.log().find("'save'") != std::string::npos);
+  CHECK(master.log().find("'appendonly'") != std::string::npos);
+  CHECK(at_master.command("CONFIG", "GET", "save").items[1].text == "900 1");
+
+  master.kill();
+  CHECK(eventually([&] { return info_field(at_first, "replication", "master_link_status") == "down"; }));
+  CHECK_FALSE(info_field(at_first, "replication", "master_link_down_since_seconds").empty());
+  CHECK(at_first.command("GET", "k").text == "v");
+}
+
+TEST_CASE("a configuration that cannot be used stops the start in the words of redis-server") {
+  for (const char* configuration :
+       {"port 7000\n# fine\nnonsense 1\n", "maxmemory lots\n", "\n\nslave-read-only perhaps\n",
+        "timeout 1 2\n", "maxmemory-policy whatever\n", "port \"700\n", "slaveof 127.0.0.1\n", "hz x\n",
+        "repl-timeout 0\n", "client-output-buffer-limit normal 0\n"}) {
+    CAPTURE(configuration);
+    const std::string ours = complaint_of(node_program(), configuration);
+    const std::string theirs = complaint_of("redis-server", configuration);
+    CHECK_FALSE(ours.empty());
+    CHECK(ours.substr(ours.find("***")) == theirs.substr(theirs.find("***")));
+  }
+}
+
+TEST_CASE("CONFIG REWRITE keeps comments and order, and what it wrote starts the node again") {
+  ConfiguredServer node(node_program(),
+                        "# Who may come in\n  bind 127.0.0.1  \n\nslave-priority 50\n# Memory\n"
+                        "maxmemory 100mb\n\n# The end\n");
+  auto client = node.client();
+  const std::string before = contents_of(node.file());
+  CHECK(client.command("CONFIG", "SET", "maxmemory", "209715200", "timeout", "33").text == "OK");
+  CHECK(client.command("REPLICAOF", "127.0.0.1", "1").text == "OK");
+  CHECK(client.command("CONFIG", "REWRITE").text == "OK");
+  const std::string after = contents_of(node.file());
+  CHECK(after ==
+        "port " + std::to_string(node.port()) + "\ndir \"" + node.directory().string() +
+            "\"\n# Who may come in\nbind 127.0.0.1\n\nreplica-priority 50\n# Memory\nmaxmemory "
+            "200mb\n\n# The end\n# Generated by CONFIG REWRITE\nreplicaof 127.0.0.1 1\ntimeout 33\n");
+
+  CHECK(client.command("REPLICAOF", "NO", "ONE").text == "OK");
+  CHECK(client.command("CONFIG", "REWRITE").text == "OK");
+  CHECK(contents_of(node.file()).find("replicaof") == std::string::npos);
+
+  node.process().stop();
+  node.start();
+  auto again = node.client();
+  CHECK(again.command("CONFIG", "GET", "timeout").items[1].text == "33");
+  CHECK(again.command("CONFIG", "GET", "maxmemory").items[1].text == "209715200");
+  CHECK(again.command("CONFIG", "REWRITE").text == "OK");
+  CHECK(contents_of(node.file()).find("# Generated by CONFIG REWRITE") ==
+        contents_of(node.file()).rfind("# Generated by CONFIG REWRITE"));
+}
+
+TEST_CASE("the command line goes on where the file ends") {
+  ConfiguredServer node(node_program(), "bind 127.0.0.1\ntimeout 5\n",
+                        {"--timeout", "6", "--slave-priority", "7"});
+  auto client = node.client();
+  CHECK(client.command("CONFIG", "GET", "timeout").items[1].text == "6");
+  CHECK(info_field(client, "replication", "role") == "master");
+  CHECK(client.command("CONFIG", "GET", "replica-priority").items[1].text == "7");
+  CHECK(info_field(client, "server", "config_file") == node.file().string());
+}
+
+TEST_CASE("the program ends in good order by signal and by SHUTDOWN, and takes its pid file along") {
+  const TemporaryDirectory elsewhere;
+  const auto pid_file = elsewhere.path() / "pid";
+  ConfiguredServer node(node_program(), "bind 127.0.0.1\npidfile " + pid_file.string() + "\n");
+  CHECK(contents_of(pid_file) == std::to_string(node.process().id()) + "\n");
+  SUBCASE("SIGTERM") { node.process().signal(SIGTERM); }
+  SUBCASE("SIGINT") { node.process().signal(SIGINT); }
+  SUBCASE("SHUTDOWN") {
+    auto client = node.client();
+    client.add("SHUTDOWN", "NOSAVE");
+    client.send_pipeline();
+  }
+  CHECK(node.process().succeeds());
+  CHECK_FALSE(std::filesystem::exists(pid_file));
+  CHECK(node.log().find("bye bye") != std::string::npos);
+}
+
+TEST_CASE("a daemon leaves its pid and writes its log to a file") {
+  const TemporaryDirectory directory;
+  const auto in = [&directory](const char* name) { return (directory.path() / name).string(); };
+  const std::uint16_t port = served::unused_port();
+  Process parent(
+      {node_program(), "--port", std::to_string(port), "--bind", "127.0.0.1", "--daemonize", "yes", "--dir",
+       directory.path().string(), "--pidfile", in("pid"), "--logfile", "log", "--unixsocket", in("socket")},
+      in("output"));
+  CHECK(parent.succeeds());
+  REQUIRE(eventually(
+      [&] { return contents_of(in("log")).find("Ready to accept connections") != std::string::npos; }));
+  CHECK(std::filesystem::is_socket(in("socket")));
+  RedisClient client(port);
+  CHECK(info_field(client, "server", "process_id") + "\n" == contents_of(in("pid")));
+  CHECK(client.command("CONFIG", "GET", "dir").items[1].text == directory.path().string());
+  client.add("SHUTDOWN");
+  client.send_pipeline();
+  CHECK(eventually([&] { return !std::filesystem::exists(in("pid")); }));
+}
+
+TEST_CASE("a node started as a replica of a redis-server follows it, and its log says so") {
+  RedisServer redis;
+  redis.client().command("SET", "k", "v");
+  ConfiguredServer node(node_program(),
+                        "bind 127.0.0.1\nreplicaof 127.0.0.1 " + std::to_string(redis.port()) + "\n");
+  auto client = node.client();
+  REQUIRE(is_up(client));
+  CHECK(client.command("GET", "k").text == "v");
+  CHECK(node.log().find("Connecting to MASTER 127.0.0.1:" + std::to_string(redis.port())) !=
+        std::string::npos);
+  CHECK(node.log().find("MASTER <-> REPLICA sync: Finished with success") != std::string::npos);
+  client.command("REPLICAOF", "NO", "ONE");
+  CHECK(eventually([&] { return node.log().find("MASTER MODE enabled") != std::string::npos; }));
+}
+
+TEST_CASE("redis-server follows a node that was started from a file") {
+  ConfiguredServer node(node_program(), "bind 127.0.0.1\n");
+  auto client = node.client();
+  client.command("SELECT", "9");
+  client.command("SET", "k", "v");
+  RedisServer redis({"--replicaof", "127.0.0.1 " + std::to_string(node.port())});
+  auto at_redis = redis.client();
+  at_redis.command("SELECT", "9");
+  CHECK(has(at_redis, "k", "v"));
+}
+
+}  // namespace
