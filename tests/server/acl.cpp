@@ -426,6 +426,85 @@ TEST_CASE("whether a call is permitted can be asked ahead, and is told as redis-
              "ACL DRYRUN d acl nope", "ACL DRYRUN d acl", "ACL DRYRUN nope get a", "ACL DRYRUN d nope"});
 }
 
+TEST_CASE("commands need the permissions to read and write keys that they need in redis-server") {
+  BesideRedis both;
+  both.same("ACL SETUSER reads on +@all %R~*");
+  both.same("ACL SETUSER writes on +@all %W~*");
+  both.same("ACL SETUSER copies on +@all %R~a %W~b");
+  for (const std::string_view call : {"get a",
+                                      "set a 1",
+                                      "set a 1 get",
+                                      "set a 1 ex 5",
+                                      "setnx a 1",
+                                      "setex a 1 1",
+                                      "psetex a 1 1",
+                                      "append a 1",
+                                      "strlen a",
+                                      "del a",
+                                      "del b a",
+                                      "unlink a",
+                                      "exists a",
+                                      "setbit a 1 1",
+                                      "getbit a 1",
+                                      "bitfield a get u8 0",
+                                      "bitfield a set u8 0 1",
+                                      "bitfield a get u8 0 incrby u8 0 1",
+                                      "bitfield_ro a get u8 0",
+                                      "setrange a 1 x",
+                                      "getrange a 0 1",
+                                      "substr a 0 1",
+                                      "incr a",
+                                      "decr a",
+                                      "mget a b",
+                                      "mget b a",
+                                      "mset a 1 b 2",
+                                      "msetnx b 1",
+                                      "incrby a 1",
+                                      "decrby a 1",
+                                      "incrbyfloat a 1",
+                                      "getset a 1",
+                                      "getdel a",
+                                      "getex a",
+                                      "getex a persist",
+                                      "rename a b",
+                                      "rename b a",
+                                      "renamenx a b",
+                                      "copy a b",
+                                      "copy b a",
+                                      "expire a 1",
+                                      "expireat a 1",
+                                      "pexpire a 1",
+                                      "pexpireat a 1",
+                                      "persist a",
+                                      "ttl a",
+                                      "pttl a",
+                                      "expiretime a",
+                                      "touch a",
+                                      "type a",
+                                      "move a 1",
+                                      "dump a",
+                                      "restore a 0 x",
+                                      "object encoding a",
+                                      "bitop and b a a",
+                                      "bitop and a b",
+                                      "bitcount a",
+                                      "bitpos a 1",
+                                      "lcs a b",
+                                      "watch a",
+                                      "keys *",
+                                      "scan 0",
+                                      "dbsize",
+                                      "flushall",
+                                      "randomkey",
+                                      "memory usage a",
+                                      "ping",
+                                      "publish a b"}) {
+    for (const std::string_view user : {"reads", "writes", "copies"}) {
+      both.same("ACL DRYRUN " + std::string(user) + " " + std::string(call));
+    }
+  }
+}
+
 TEST_CASE("an application's own command needs the permissions that its flags tell") {
   Served served;
   served.endpoint.add(
