@@ -6,6 +6,7 @@
 #include <replikv/server/detail/configuration.hpp>
 #include <replikv/server/detail/configuration_file.hpp>
 #include <replikv/server/detail/parameters.hpp>
+#include <replikv/server/detail/quoted.hpp>
 #include <replikv/server/options.hpp>
 
 #include <cerrno>
@@ -15,6 +16,7 @@
 #include <iterator>
 #include <optional>
 #include <set>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -117,6 +119,14 @@ class RedisConfiguration {
   }
 
   void set_words(const std::vector<std::string>& words) {
+    if (detail::to_lower(words[0]) == "user" && words.size() > 1) {
+      std::string line;
+      for (const std::string& word : std::span(words).subspan(1)) {
+        if (!line.empty()) line += ' ';
+        detail::append_quoted(line, word);
+      }
+      return settings_.endpoint.users.push_back(std::move(line));
+    }
     const detail::Parameter* const parameter = detail::find_parameter(words[0]);
     if (parameter == nullptr) refuse(detail::to_lower(words[0]));
     if (parameter->kind != detail::Parameter::Kind::words && words.size() != 2) {
@@ -134,7 +144,6 @@ class RedisConfiguration {
   }
 
   [[noreturn]] static void refuse(std::string_view name) {
-    if (name == "user") throw detail::WrongValue("ACL users are not supported here: see requirepass");
     if (name == "loadmodule" || name == "rename-command") throw detail::WrongValue("Not supported here");
     throw detail::WrongValue("Bad directive or wrong number of arguments");
   }

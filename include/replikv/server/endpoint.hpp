@@ -121,8 +121,7 @@ class EndpointCore {
       return link->close();
     }
     auto client = std::make_shared<ClientLink>(server, server->next_client_id(), engine, link);
-    client->authenticated = server->options.password.empty();
-    if (!client->authenticated) client->parser.set_limits(resp::ParserLimits::unauthenticated());
+    server->log_out(*client);
     server->add(client);
     link->start(client);
   }
@@ -185,11 +184,13 @@ template <class... Stores>
 /// Thread safety  every call from any thread
 class RedisEndpoint {
  public:
+  /// Throws `Errc::bad_option` for users that cannot be read.
   template <class... Stores>
   explicit RedisEndpoint(Node<Stores...>& node, EndpointOptions options = {})
       : core_(std::make_shared<detail::Server>(std::move(options), detail::NodeAccess::node(node),
                                                detail::keyspaces_of(node))) {
     server::commands::add_all(core_.server().commands);
+    core_.server().define_users();
   }
 
   /// Lets clients and replicas connect. Returns the address, with the port that was chosen for port 0.
@@ -203,6 +204,14 @@ class RedisEndpoint {
   template <Transport T>
   std::string listen(const T& transport, std::string_view address, std::error_code& error) {
     return core_.listen(transport.engine(), address, error);
+  }
+
+  /// Defines a user, or replaces one, as a line of `EndpointOptions::users` does; its rules may name commands
+  /// that have been added. Throws `Errc::bad_option`.
+  void define_user(std::string line) {
+    const detail::Server::Turn turn(core_.server());
+    const std::string wrong = core_.server().access.define({&line, 1});
+    if (!wrong.empty()) detail::throw_error(Errc::bad_option, wrong);
   }
 
   /// Chooses the transport over which REPLICAOF reaches masters; otherwise it is that of the first `listen`.
@@ -223,7 +232,9 @@ class RedisEndpoint {
   /// follow are the caller's to do. Throws `Errc::bad_option`, and then nothing has changed.
   void use(const RedisConfiguration& configuration) {
     const detail::Server::Turn turn(core_.server());
+    core_.server().check_users(configuration.settings_.endpoint);
     detail::use_settings(core_.server(), configuration.settings_);
+    core_.server().define_users();
     core_.server().administration.configuration_file = configuration.file_;
   }
 

@@ -6,6 +6,7 @@
 #include <replikv/replication/detail/receive_buffer.hpp>
 #include <replikv/replication/master_session.hpp>
 #include <replikv/resp/parser.hpp>
+#include <replikv/server/detail/access_rules.hpp>
 #include <replikv/server/detail/pub_sub.hpp>
 #include <replikv/server/detail/watches.hpp>
 #include <replikv/server/reply.hpp>
@@ -83,7 +84,10 @@ class Client {
   TimePoint last_heard;  ///< of a whole command
 
   // --- What it has chosen ---------------------------------------------------------------------------
-  std::string user = "default";
+  std::shared_ptr<const User> user{};  ///< as whom it has logged in; null: as the user "default"
+  [[nodiscard]] std::string_view user_name() const noexcept {
+    return user ? std::string_view(user->name) : "default";
+  }
   bool authenticated = false;
   TimePoint login_since = connected_at;  ///< a login is waited for, if it is
   server::Protocol protocol = server::Protocol::resp2;

@@ -120,8 +120,8 @@ class ClientLink final : public Client, public LinkEvents, public std::enable_sh
     check_output(server, now);
     const EndpointOptions& options = server.options;
     const bool is_idle = options.idle_timeout.count() > 0 && now - last_heard > options.idle_timeout;
-    const bool is_late =
-        !authenticated && options.login_timeout.count() > 0 && now - login_since > options.login_timeout;
+    const bool is_late = server.must_log_in(*this) && options.login_timeout.count() > 0 &&
+                         now - login_since > options.login_timeout;
     if ((is_idle && !is_blocked) || is_late) closing = Closing::now;
     if (closing != Closing::no) end(server);
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <replikv/server/command.hpp>
+#include <replikv/server/detail/command_index.hpp>
 #include <replikv/server/detail/latency.hpp>
 
 #include <algorithm>
@@ -86,6 +87,7 @@ struct RegisteredCommand {
   server::Command command;
   std::uint32_t flags = 0;
   bool has_subcommands = false;
+  CommandIndex::Number number = 0;  ///< in `CommandTable::index`
 
   std::uint64_t calls = 0;
   std::uint64_t microseconds = 0;
@@ -96,6 +98,24 @@ struct RegisteredCommand {
   [[nodiscard]] bool is(CommandFlag flag) const noexcept {
     return (flags & static_cast<std::uint32_t>(flag)) != 0;
   }
+  /// A set of categories (ACL CAT): those it is said to be of, and those that follow from its flags. Throws
+  /// std::invalid_argument for a word that is no category.
+  [[nodiscard]] std::uint32_t categories() const {
+    std::uint32_t all = 0;
+    for_each_word(command.categories, [&all](std::string_view word) {
+      const std::uint32_t category = category_of(word);
+      if (category == 0) throw std::invalid_argument("no category of commands: " + std::string(word));
+      all |= category;
+    });
+    if (is(CommandFlag::write)) all |= catalogue::write;
+    if (is(CommandFlag::readonly)) all |= catalogue::read;
+    if (is(CommandFlag::admin)) all |= catalogue::admin | catalogue::dangerous;
+    if (is(CommandFlag::pubsub)) all |= catalogue::pubsub;
+    if (is(CommandFlag::blocking)) all |= catalogue::blocking;
+    if (is(CommandFlag::fast)) all |= catalogue::fast;
+    if ((all & catalogue::fast) == 0) all |= catalogue::slow;
+    return all;
+  }
   [[nodiscard]] bool takes(std::size_t words) const noexcept {
     const auto size = static_cast<std::int64_t>(words);
     return command.arity >= 0 ? size == command.arity : size >= -command.arity;
@@ -105,11 +125,12 @@ struct RegisteredCommand {
 class CommandTable {
  public:
   /// Adds a command, or replaces the one of its name. Throws std::invalid_argument for a word that is no
-  /// flag.
+  /// flag, or no category.
   void add(server::Command command) {
     RegisteredCommand entry{std::move(command)};
     entry.flags = flags_of(entry.command.flags);
     const std::string& name = entry.command.name;
+    entry.number = index_.learn(name, entry.categories(), usual_access(entry));
     if (const std::size_t bar = name.find('|'); bar != std::string::npos) {
       const auto container = by_name_.find(name.substr(0, bar));
       if (container == by_name_.end()) throw std::invalid_argument("no command to be a part of: " + name);
@@ -146,6 +167,9 @@ class CommandTable {
     return part != nullptr ? part : command;
   }
 
+  /// What rules of access call commands.
+  [[nodiscard]] const CommandIndex& index() const noexcept { return index_; }
+
   /// In the order of registration.
   [[nodiscard]] std::deque<RegisteredCommand>& all() noexcept { return commands_; }
 
@@ -158,6 +182,12 @@ class CommandTable {
       return std::hash<std::string_view>{}(name);
     }
   };
+
+  // What a command of the application's own does to its keys, as far as its flags tell.
+  [[nodiscard]] static KeyAccess usual_access(const RegisteredCommand& command) noexcept {
+    if (command.is(CommandFlag::write)) return KeyAccess::read_write;
+    return command.is(CommandFlag::readonly) ? KeyAccess::read : KeyAccess::none;
+  }
 
   [[nodiscard]] static std::uint32_t flags_of(std::string_view words) {
     std::uint32_t flags = 0;
@@ -173,6 +203,7 @@ class CommandTable {
     return flags;
   }
 
+  CommandIndex index_;
   std::deque<RegisteredCommand> commands_;  // they stay where they are
   std::unordered_map<std::string, RegisteredCommand*, Hash, std::equal_to<>> by_name_;
 };

@@ -271,6 +271,15 @@ inline constexpr Parameter acting[] = {
         text("requirepass", ""), [](const Settings& all) { return all.endpoint.password; },
         [](Settings& all, std::string_view value) { all.endpoint.password = value; }),
     acts(
+        fixed(text("aclfile", "")), [](const Settings& all) { return all.endpoint.acl_file; },
+        [](Settings& all, std::string_view value) { all.endpoint.acl_file = value; }),
+    acts(
+        number("acllog-max-len", "128", 0, integer_max),
+        [](const Settings& all) { return std::to_string(all.endpoint.acl_log_entries_max); },
+        [](Settings& all, std::string_view value) {
+          all.endpoint.acl_log_entries_max = static_cast<std::size_t>(number_of(value));
+        }),
+    acts(
         yes_no("protected-mode", "yes"),
         [](const Settings& all) { return yes_or_no(all.endpoint.protected_mode); },
         [](Settings& all, std::string_view value) { all.endpoint.protected_mode = value == "yes"; }),
@@ -352,8 +361,6 @@ inline constexpr Parameter acting[] = {
 /// Kept and shown.
 inline constexpr Parameter kept[] = {
     choice("acl-pubsub-default", "resetchannels", "allchannels resetchannels"),
-    fixed(text("aclfile", "")),
-    number("acllog-max-len", "128", 0, integer_max),
     number("active-defrag-cycle-max", "25", 1, 99),
     number("active-defrag-cycle-min", "1", 1, 99),
     bytes("active-defrag-ignore-bytes", "104857600", 0, integer_max),

@@ -8,6 +8,7 @@
 #include <replikv/replication/detail/node.hpp>
 #include <replikv/resp/parser.hpp>
 #include <replikv/server/command.hpp>
+#include <replikv/server/detail/access_control.hpp>
 #include <replikv/server/detail/administration.hpp>
 #include <replikv/server/detail/client.hpp>
 #include <replikv/server/detail/command_table.hpp>
@@ -68,6 +69,7 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
   Server(EndpointOptions chosen, std::shared_ptr<Node> its_node,
          std::vector<std::unique_ptr<Keyspace>> its_databases)
       : options(std::move(chosen)), node(std::move(its_node)), databases_(std::move(its_databases)) {
+    access.set_default_password(options.password);
     WriteObserver& observer = *this;
     for (std::uint32_t i = 0; i < databases_.size(); ++i) {
       observed_.push_back(std::make_unique<ObservedKeyspace>(*databases_[i], i, observer));
@@ -107,6 +109,7 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
   EndpointOptions options;
   const std::shared_ptr<Node> node;
   CommandTable commands;
+  AccessControl access{commands.index()};
   ServerCounts counts;
   Administration administration;
   bool closed = false;
@@ -287,12 +290,84 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
     const std::string peer = link.peer_address();
     const bool is_local = peer == "unix" || peer == "in-process" || peer.starts_with("127.") ||
                           peer == "::1" || peer == "simulated";
-    if (options.protected_mode && options.password.empty() && !is_local) {
+    if (options.protected_mode && access.default_user().needs_no_password() && !is_local) {
       return "DENIED Redis is running in protected mode because protected mode is enabled and no password is "
              "set for the default user. In this mode connections are only accepted from the loopback "
              "interface.";
     }
     return {};
+  }
+
+  // --- Users ----------------------------------------------------------------------------------------
+
+  /// Defines the users of the options; the commands that their rules name must be known by now. Throws
+  /// `Errc::bad_option`, and then nothing has changed.
+  void define_users() { define_users(options, access); }
+
+  /// The same for others, to see whether they could be.
+  void check_users(const EndpointOptions& other) const {
+    AccessControl tried(commands.index());
+    define_users(other, tried);
+  }
+
+  [[nodiscard]] const User& user_of(const Client& client) const noexcept {
+    return client.user ? *client.user : access.default_user();
+  }
+  [[nodiscard]] bool must_log_in(const Client& client) const noexcept {
+    return !client.authenticated && !access.lets_in_without_login();
+  }
+
+  /// Lets a client in as a user. False: name and password belong to none; that is recorded.
+  bool log_in(Client& client, std::string_view name, std::string_view password, std::string_view command) {
+    auto user = access.log_in(name, password);
+    if (!user) {
+      record_refusal(client, "auth", command, name);
+      return false;
+    }
+    client.user = std::move(user);
+    client.authenticated = true;
+    client.parser.set_limits({});
+    return true;
+  }
+
+  /// Makes a client what it was when it came: the user "default", who may have to log in.
+  void log_out(Client& client) {
+    client.user = nullptr;
+    client.authenticated = access.lets_in_without_login();
+    if (!client.authenticated) client.parser.set_limits(resp::ParserLimits::unauthenticated());
+  }
+
+  /// Ends the links of those that are logged in as a user who is no more, that of `caller` after its reply.
+  void end_clients_without_user(Client& caller) {
+    end_clients(caller, [this](const Client& client) {
+      return client.user && access.find(client.user->name) != client.user;
+    });
+  }
+
+  /// Ends the links of those that have subscribed to what their users may no longer hear.
+  void end_unpermitted_subscribers(Client& caller) {
+    end_clients(caller, [this](const Client& client) {
+      return client.subscriptions && !may_hear(user_of(client), *client.subscriptions);
+    });
+  }
+
+  /// Whether its user may call a command; if not, that is recorded.
+  [[nodiscard]] Verdict judge(Client& client, const RegisteredCommand& command, resp::Arguments words) {
+    const User& user = user_of(client);
+    if (user.is_unrestricted()) [[likely]]
+      return {};
+    const Verdict verdict = judge(user, command, words);
+    if (verdict.what == Denied::command) record_refusal(client, "command", command.command.name, user.name);
+    if (verdict.what == Denied::key) record_refusal(client, "key", verdict.object, user.name);
+    if (verdict.what == Denied::channel) record_refusal(client, "channel", verdict.object, user.name);
+    return verdict;
+  }
+  [[nodiscard]] Verdict judge(const User& user, const RegisteredCommand& command,
+                              resp::Arguments words) const {
+    const server::Command& its = command.command;
+    const auto keys = its.find_keys ? its.find_keys(words) : its.keys.of(words);
+    return user.judge(
+        {command.number, commands.index()[command.number], command.is(CommandFlag::no_auth), words, keys});
   }
 
   /// Ends the links of those that cost more than they may.
@@ -354,6 +429,16 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
     drop_unwanted_reply(client, answered);
   }
 
+  /// The same for a command of a transaction, unless its user's rules have changed since it was queued.
+  void perform_queued(Client& client, RegisteredCommand& command, resp::Arguments words, Keyspace& keys) {
+    const std::string refusal = refusal_in_exec(client, command, words);
+    if (refusal.empty()) return perform(client, command, words, keys);
+    ++command.rejected;
+    ++counts.error_replies;
+    administration.count_error(refusal);
+    client.reply().error(refusal);
+  }
+
   /// The same for a command that is part of another one, whose reply stays.
   void perform(Client& client, RegisteredCommand& command, resp::Arguments words, Keyspace& keys) {
     const std::size_t answered = client.output.size();
@@ -400,6 +485,19 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
   [[nodiscard]] TimePoint now() const noexcept { return now_; }
 
  private:
+  // Why a command that was queued may no longer be run; empty if it may.
+  [[nodiscard]] std::string refusal_in_exec(Client& client, const RegisteredCommand& command,
+                                            resp::Arguments words) {
+    const Verdict verdict = judge(client, command, words);
+    if (verdict.what == Denied::nothing) return {};
+    return "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. "
+           "This command is no longer allowed for the following reason: " +
+           std::string(verdict.what == Denied::command ? "no permission to execute the command or subcommand"
+                       : verdict.what == Denied::key
+                           ? "no permission to touch the specified keys"
+                           : "no permission to access one of the channels used as arguments");
+  }
+
   std::size_t parse(Client& client, Bytes all) {
     std::size_t consumed = 0;
     while (client.closing == Client::Closing::no && !client.is_blocked && !client.sync_request) {
@@ -430,16 +528,25 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
   }
 
   // In the order in which Redis 7.0 asks (processCommand).
-  [[nodiscard]] std::string refusal_of(const Client& client, const RegisteredCommand* command,
-                                       resp::Arguments words) const {
+  [[nodiscard]] std::string refusal_of(Client& client, const RegisteredCommand* command,
+                                       resp::Arguments words) {
     if (command == nullptr) return unknown_command(words);
     if (command->has_subcommands && words.size() >= 2) return unknown_subcommand(words);
     if (!command->takes(words.size())) {
       return "ERR wrong number of arguments for '" + command->command.name + "' command";
     }
-    if (!client.authenticated && !command->is(CommandFlag::no_auth)) return "NOAUTH Authentication required.";
+    if (!client.authenticated) [[unlikely]] {
+      if (access.lets_in_without_login()) {
+        client.parser.set_limits({});  // since it came, the password has been dropped
+      } else if (!command->is(CommandFlag::no_auth)) {
+        return "NOAUTH Authentication required.";
+      }
+    }
     if (client.in_multi && command->is(CommandFlag::no_multi))
       return "ERR Command not allowed inside a transaction";
+    if (const Verdict verdict = judge(client, *command, words); verdict.what != Denied::nothing) {
+      return no_permission(verdict, *command);
+    }
     if (command->is(CommandFlag::write) && !administration.waits_for_successor()) {
       if (const auto refused = node->gate->refusal()) return wire_text(refused);
     }
@@ -452,6 +559,57 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
       return "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
     }
     return {};
+  }
+
+  static void define_users(const EndpointOptions& chosen, AccessControl& users) {
+    if (!chosen.users.empty() && !chosen.acl_file.empty()) {
+      throw_error(Errc::bad_option,
+                  "users and acl_file are both given; define users in one of them, so that it is clear which "
+                  "rules hold");
+    }
+    std::string wrong = users.define(chosen.users);
+    if (wrong.empty() && !chosen.acl_file.empty()) wrong = users.load(chosen.acl_file);
+    if (!wrong.empty()) throw_error(Errc::bad_option, wrong);
+  }
+
+  template <class Predicate>
+  void end_clients(Client& caller, Predicate&& is_meant) {
+    for (const auto& client : clients_) {
+      if (is_meant(*client)) client.get() == &caller ? client->close_when_sent() : client->kill();
+    }
+  }
+
+  [[nodiscard]] static bool may_hear(const User& user, const Subscriptions& subscriptions) {
+    for (std::size_t kind = 0; kind < kinds_of_subscriptions; ++kind) {
+      const bool is_pattern = static_cast<Subscribed>(kind) == Subscribed::pattern;
+      for (const std::string& name : subscriptions.names[kind]) {
+        if (!AccessControl::may_use_channel(user, name, is_pattern)) return false;
+      }
+    }
+    return true;
+  }
+
+  [[nodiscard]] static std::string no_permission(const Verdict& verdict, const RegisteredCommand& command) {
+    if (verdict.what == Denied::command) {
+      return "NOPERM this user has no permissions to run the '" + command.command.name + "' command";
+    }
+    return "NOPERM this user has no permissions to access one of the " +
+           std::string(verdict.what == Denied::key ? "keys" : "channels") + " used as arguments";
+  }
+
+  void record_refusal(const Client& client, std::string_view reason, std::string_view object,
+                      std::string_view user) {
+    AccessLogEntry entry;
+    entry.reason = reason;
+    entry.context = client.in_multi ? "multi" : "toplevel";
+    entry.object = object.substr(0, AccessLog::text_bytes_max);
+    entry.user = user.substr(0, AccessLog::text_bytes_max);
+    entry.at = now_;
+    entry.client = "id=" + std::to_string(client.id) + " addr=" + client.address +
+                   " laddr=" + client.local_address + " name=" + client.name +
+                   " db=" + std::to_string(client.database) + " user=" + user_of(client).name +
+                   " resp=" + std::to_string(static_cast<int>(client.protocol));
+    access.log.add(std::move(entry), options.acl_log_entries_max);
   }
 
   [[nodiscard]] bool is_stale() const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <replikv/server/detail/command_table.hpp>
+#include <replikv/server/detail/commands/acl.hpp>
 #include <replikv/server/detail/commands/bits.hpp>
 #include <replikv/server/detail/commands/clients.hpp>
 #include <replikv/server/detail/commands/configuration.hpp>
@@ -26,6 +27,7 @@
 namespace replikv::inline v0_1::server::commands {
 
 inline void add_all(detail::CommandTable& table) {
+  add_acl(table);
   add_bits(table);
   add_clients(table);
   add_configuration(table);

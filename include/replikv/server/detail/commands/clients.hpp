@@ -106,7 +106,7 @@ enum class ClientType : std::uint8_t { normal, replica, pubsub, master };
   field("tot-mem", sizeof(client) + client.input.size() + client.output.capacity() + unsent + kept);
   field("events", unsent > 0 ? "rw" : "r");
   field("cmd", client.last_command != nullptr ? std::string_view(client.last_command->command.name) : "NULL");
-  field("user", client.user);
+  field("user", client.user_name());
   field("redir", -1);
   field("resp", static_cast<int>(client.protocol));
   if (!client.library_name.empty()) field("lib-name", client.library_name);
@@ -159,16 +159,10 @@ struct ClientFilter {
 
   [[nodiscard]] bool fits(const detail::Client& client) const {
     return (!id || *id == client.id) && (!type || *type == type_of(client)) &&
-           (!user || *user == client.user) && (!address || *address == client.address) &&
+           (!user || *user == client.user_name()) && (!address || *address == client.address) &&
            (!local_address || *local_address == client.local_address);
   }
 };
-
-[[nodiscard]] inline bool is_user(Call& call, std::string_view name) {
-  const auto& clients = call.server.clients();
-  return name == "default" || std::any_of(clients.begin(), clients.end(),
-                                          [name](const auto& client) { return client->user == name; });
-}
 
 [[nodiscard]] inline ClientFilter client_filter_of(Call& call) {
   ClientFilter filter;
@@ -186,7 +180,7 @@ struct ClientFilter {
     } else if (is_word(call[i], "laddr")) {
       filter.local_address = value;
     } else if (is_word(call[i], "user")) {
-      if (!is_user(call, value)) {
+      if (!call.server.access.find(value)) {
         throw CommandError("ERR No such user '" + std::string(value.substr(0, 128)) + "'");
       }
       filter.user = value;

@@ -1,7 +1,6 @@
 // Commands about the connection itself: who the client is, which protocol and database it wants.
 #pragma once
 
-#include <replikv/core/detail/secret.hpp>
 #include <replikv/resp/number.hpp>
 #include <replikv/server/command.hpp>
 #include <replikv/server/detail/client.hpp>
@@ -33,18 +32,14 @@ inline void echo(Call& call) { call.reply.bulk(call[1]); }
 
 /// Lets the client in, or throws.
 inline void authenticate(Call& call, std::string_view user, std::string_view password) {
-  const std::string& wanted = call.server.options.password;
-  const bool is_known =
-      user == "default" && (wanted.empty() || detail::equal_in_constant_time(wanted, password));
-  if (!is_known) throw CommandError("WRONGPASS invalid username-password pair or user is disabled.");
-  call.client.user = user;
-  call.client.authenticated = true;
-  call.client.parser.set_limits({});
+  if (!call.server.log_in(call.client, user, password, call[0])) {
+    throw CommandError("WRONGPASS invalid username-password pair or user is disabled.");
+  }
 }
 
 inline void auth(Call& call) {
   if (call.size() > 3) syntax_error();
-  if (call.size() == 2 && call.server.options.password.empty()) {
+  if (call.size() == 2 && call.server.access.default_user().needs_no_password()) {
     throw CommandError(
         "ERR AUTH <password> called without any password configured for the default user. Are you sure your "
         "configuration is correct?");
@@ -96,7 +91,7 @@ inline void hello(Call& call) {
       throw CommandError("ERR Syntax error in HELLO option '" + std::string(call[i].substr(0, 128)) + "'");
     }
   }
-  if (!call.client.authenticated) {
+  if (call.server.must_log_in(call.client)) {
     throw CommandError(
         "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> "
         "<pass> option can be used to authenticate the client and select the RESP protocol version at the "
@@ -126,10 +121,8 @@ inline void reset(Call& call) {
   client.protocol = Protocol::resp2;
   client.replies = detail::Client::Replies::on;
   client.name.clear();
-  client.user = "default";
-  client.authenticated = call.server.options.password.empty();
+  call.server.log_out(client);
   client.login_since = call.server.now();
-  if (!client.authenticated) client.parser.set_limits(resp::ParserLimits::unauthenticated());
   call.reply.simple("RESET");
 }
 

@@ -69,7 +69,7 @@ class Execution {
   void run_next() {
     const detail::QueuedCommand& queued = queue_[next_++];
     const std::vector<std::string_view> words(queued.words.begin(), queued.words.end());
-    server_.perform(client_, *queued.command, words, server_.database(client_.database));
+    server_.perform_queued(client_, *queued.command, words, server_.database(client_.database));
   }
 
   [[nodiscard]] static bool is_about_keys(const detail::RegisteredCommand& command) noexcept {
