@@ -15,7 +15,11 @@ namespace {
 
 using served::Served;
 
-using Reply = std::unique_ptr<redisReply, decltype([](redisReply* reply) { freeReplyObject(reply); })>;
+struct Free {
+  void operator()(redisReply* reply) const noexcept { freeReplyObject(reply); }
+  void operator()(redisContext* context) const noexcept { redisFree(context); }
+};
+using Reply = std::unique_ptr<redisReply, Free>;
 
 class Connection {
  public:
@@ -46,7 +50,7 @@ class Connection {
     return Reply(static_cast<redisReply*>(reply));
   }
 
-  std::unique_ptr<redisContext, decltype([](redisContext* context) { redisFree(context); })> context_;
+  std::unique_ptr<redisContext, Free> context_;
 };
 
 std::string_view text(const Reply& reply) { return {reply->str, static_cast<std::size_t>(reply->len)}; }

@@ -70,9 +70,8 @@ class Running {
   }
   /// True once it has printed `text`, wherever to.
   [[nodiscard]] bool prints(const std::string& text) const {
-    return eventually([&] {
-      return output().find(text) != std::string::npos || errors().find(text) != std::string::npos;
-    });
+    return eventually(
+        [&] { return output().find(text) != std::string::npos || errors().find(text) != std::string::npos; });
   }
 
  private:
@@ -227,6 +226,9 @@ TEST_CASE("redis-cli runs single commands at our endpoint") {
   both.same({"--quoted-input", "--no-raw", "GET", R"("null\x00")"});
   both.same({"-3", "HELLO", "2", "SETNAME"});
   both.same({"--no-raw", "PTTL", "a"});
+  for (const std::string parts : {"", "functions", "FUNCTIONS", "keys"}) {
+    both.same({"REPLCONF", "rdb-filter-only", parts});  // as its --functions-rdb and --replica ask
+  }
 }
 
 TEST_CASE("redis-cli copies a value from our endpoint to a redis-server and back by DUMP and RESTORE") {
