@@ -19,8 +19,8 @@ as_root() {
   fi
 }
 
-# require PROGRAM-OR-HEADER:PACKAGE ...: installs each Debian package whose part is missing. On another
-# system, says which are missing; CMake then fetches what it can.
+# require PART:PACKAGE ...: installs each Debian package whose part is missing: a program, a header, or a file
+# of Python's packages. On another system, says which are missing; CMake then fetches what it can.
 require() {
   missing=
   for pair in "$@"; do
@@ -28,6 +28,7 @@ require() {
     package=${pair#*:}
     case $part in
       *.h | *.hpp) [ -e "/usr/include/$part" ] || [ -e "/usr/local/include/$part" ] && continue ;;
+      *.py) [ -e "/usr/lib/python3/dist-packages/$part" ] && continue ;;
       *) have "$part" && continue ;;
     esac
     missing="$missing $package"

@@ -1,3 +1,4 @@
+#include <replikv/rdb/writer.hpp>
 #include <replikv/replication/master_session.hpp>
 
 #include <doctest/doctest.h>
@@ -232,6 +233,30 @@ TEST_CASE("MasterSession: SYNC takes an end mark from a peer that knows them") {
   master.begin_snapshot();
   master.session->end_snapshot();
   CHECK(master.sent() == "$EOF:" + std::string(mark) + "\r\n" + std::string(mark));
+}
+
+TEST_CASE("MasterSession: who filters all keys out gets a whole file without any at once, then the stream") {
+  replikv::rdb::Writer writer;
+  writer.header();
+  writer.end();
+  const std::string nothing = writer.take();
+  for (const std::string parts : {"", "functions", "Functions"}) {
+    CAPTURE(parts);
+    Master master;
+    CHECK(master.hear(wire("REPLCONF", "rdb-filter-only", parts) + "SYNC\r\n") == "+OK\r\n");
+    master.begin_snapshot();
+    CHECK_FALSE(master.session->takes_snapshot());  // of those who want all of it
+    CHECK(master.sent() == "$" + std::to_string(nothing.size()) + "\r\n" + nothing);
+    CHECK(master.session->is_online());
+    master.stream.append_control({"ping"});
+    CHECK(master.sent() == "*1\r\n$4\r\nping\r\n");
+  }
+  Master master;
+  CHECK(master.hear(wire("REPLCONF", "capa", "eof", "rdb-filter-only", "functions") + "SYNC\r\n") ==
+        "+OK\r\n");
+  master.begin_snapshot();
+  CHECK(master.sent() == "$EOF:" + std::string(mark) + "\r\n" + nothing + std::string(mark));
+  CHECK(master.session->state() == State::awaiting_ack);
 }
 
 TEST_CASE("MasterSession: a SYNC that was refused does not spoil the PSYNC after it") {
@@ -488,6 +513,7 @@ TEST_CASE("MasterSession: REPLCONF takes what replicas say and names what it doe
   CHECK(say("capa", "eof", "capa", "psync2", "capa", "dual-channel") == "+OK\r\n");
   CHECK(say("rdb-only", "0") == "+OK\r\n");
   CHECK(say("rdb-filter-only", "") == "+OK\r\n");
+  CHECK(say("rdb-filter-only", "keys") == "-ERR Unsupported rdb-filter-only option: keys\r\n");
   CHECK(say("version", "8.0.1") == "+OK\r\n");
   CHECK(say("ack") == "-ERR syntax error\r\n");
   CHECK(say("capa", "eof", "listening-port") == "-ERR syntax error\r\n");

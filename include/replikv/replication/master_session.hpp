@@ -6,6 +6,7 @@
 #include <replikv/core/clock.hpp>
 #include <replikv/core/detail/secret.hpp>
 #include <replikv/core/error.hpp>
+#include <replikv/rdb/writer.hpp>
 #include <replikv/replication/detail/outbox.hpp>
 #include <replikv/replication/detail/receive_buffer.hpp>
 #include <replikv/replication/info.hpp>
@@ -41,6 +42,18 @@ struct ReplicaHandshake {
   bool understands_marks = false;    ///< capa eof
   bool understands_new_ids = false;  ///< capa psync2
   bool knows_offsets = true;         ///< it sent PSYNC rather than SYNC
+  bool wants_no_keys = false;        ///< rdb-filter-only: its snapshot is to be without keys
+
+  /// Takes the value of rdb-filter-only, which names the parts a snapshot is to have: of functions there are
+  /// none here, and other parts cannot be named. False: not understood.
+  [[nodiscard]] bool take_filter(std::string_view parts) noexcept {
+    constexpr std::string_view functions = "functions";
+    const bool is_known =
+        parts.empty() || std::equal(parts.begin(), parts.end(), functions.begin(), functions.end(),
+                                    [](unsigned char a, char b) { return std::tolower(a) == b; });
+    wants_no_keys = wants_no_keys || is_known;
+    return is_known;
+  }
 };
 
 /// The master's end of one link to a replica.
@@ -133,7 +146,8 @@ class MasterSession {
   }
 
   /// Grants a full resync: a snapshot begins now that stands for the place of `cursor`. `mark` are the 40
-  /// characters that end it for a replica with `capa eof`.
+  /// characters that end it for a replica with `capa eof`. To one that wants no keys it is sent whole, at
+  /// once, and takes no pieces.
   void begin_snapshot(StreamCursor cursor, const ReplicationId& id, std::string_view mark) {
     cursor_ = std::move(cursor);
     if (handshake_.knows_offsets) {
@@ -147,6 +161,12 @@ class MasterSession {
     } else {
       state_ = State::collecting_snapshot;
     }
+    if (!handshake_.wants_no_keys) return;
+    rdb::Writer nothing;
+    nothing.header();
+    nothing.end();
+    add_snapshot(SharedBytes(nothing.take()));
+    end_snapshot();
   }
 
   /// The next piece of the snapshot.
@@ -400,7 +420,12 @@ class MasterSession {
       handshake_.understands_new_ids = handshake_.understands_new_ids || is(value, "psync2");
       return true;
     }
-    if (is(option, "rdb-only") || is(option, "rdb-filter-only") || is(option, "version")) return true;
+    if (is(option, "rdb-filter-only")) {
+      if (handshake_.take_filter(value)) return true;
+      reply_error("ERR Unsupported rdb-filter-only option: " + std::string(value.substr(0, 64)));
+      return false;
+    }
+    if (is(option, "rdb-only") || is(option, "version")) return true;
     reply_error("ERR Unrecognized REPLCONF option: " + std::string(option.substr(0, 64)));
     return false;
   }

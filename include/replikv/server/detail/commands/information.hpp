@@ -118,11 +118,11 @@ inline void reply_command(Call& call, const detail::RegisteredCommand& command) 
   call.reply.integer(command.command.keys.last);
   call.reply.integer(command.command.keys.step);
   reply_words(call, categories_of(command));
-  call.reply.array(0);  // tips
+  call.reply.set(0);  // tips
   reply_key_specifications(call, command);
   const auto parts = command.has_subcommands ? subcommands_of(call, command)
                                              : std::vector<const detail::RegisteredCommand*>();
-  call.reply.array(parts.size());
+  parts.empty() ? call.reply.set(0) : call.reply.array(parts.size());
   for (const auto* part : parts) reply_command(call, *part);
 }
 
@@ -184,7 +184,7 @@ inline void command_list(Call& call) {
   for (const auto& each : call.server.commands.all()) {
     if (is_listed(call, each)) names.push_back(each.command.name);
   }
-  call.reply.set(names.size());
+  call.size() == 2 ? call.reply.set(names.size()) : call.reply.array(names.size());
   for (const std::string_view name : names) call.reply.bulk(name);
 }
 

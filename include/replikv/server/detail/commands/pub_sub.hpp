@@ -90,7 +90,7 @@ inline void reply_channels(Call& call, Subscribed kind) {
 }
 
 inline void reply_numbers(Call& call, Subscribed kind) {
-  call.reply.map(call.size() - 2);
+  call.reply.array((call.size() - 2) * 2);  // no map in RESP3 either
   for (const std::string_view name : call.words.subspan(2)) {
     call.reply.bulk(name);
     call.reply.integer(call.server.pub_sub.subscribers(kind, name));

@@ -49,7 +49,11 @@ inline void replconf(Call& call) {
       handshake.understands_new_ids = handshake.understands_new_ids || is_word(value, "psync2");
     } else if (is_word(call[i], "ack") || is_word(call[i], "getack")) {
       return;  // never answered
-    } else if (!is_word(call[i], "rdb-only") && !is_word(call[i], "rdb-filter-only")) {
+    } else if (is_word(call[i], "rdb-filter-only")) {
+      if (!handshake.take_filter(value)) {
+        throw CommandError("ERR Unsupported rdb-filter-only option: " + std::string(value.substr(0, 64)));
+      }
+    } else if (!is_word(call[i], "rdb-only")) {
       throw CommandError("ERR Unrecognized REPLCONF option: " + std::string(call[i].substr(0, 64)));
     }
   }
