@@ -44,7 +44,7 @@ bool has(const std::string& program, const std::string& package) {
     (void)find_program(program, package);
     return true;
   } catch (const std::exception& missing) {
-    MESSAGE("left out: " << missing.what());
+    MESSAGE("left out: " << std::string(missing.what()));
     return false;
   }
 }
