@@ -240,6 +240,14 @@ GOALS = [
     Goal("Memory a key beyond key and value (16 + 64)", "memory", "bytes_per_key", {"keys": "mean*"},
          value_max=40),
     Goal("Longest undisturbed `set` while a store grows to 10 M keys", "growth", "longest_undisturbed_us", value_max=200),
+    Goal("Clients' SET, 50 connections, one at a time each", "endpoint", "commands_per_second",
+         {"command": "SET", "in_flight": "1"}, within_spread=True),
+    Goal("Clients' GET, the same", "endpoint", "commands_per_second",
+         {"command": "GET", "in_flight": "1"}, within_spread=True),
+    Goal("Clients' SET, 64 in flight each", "endpoint", "commands_per_second",
+         {"command": "SET", "in_flight": "64"}, ratio_min=2),
+    Goal("Clients' GET, the same", "endpoint", "commands_per_second",
+         {"command": "GET", "in_flight": "64"}, ratio_min=2),
 ]
 
 
