@@ -548,7 +548,8 @@ TEST_CASE("TlsTransport: a thousand stalled handshakes push out the oldest, not 
     std::error_code error;
     stalled.back().socket.read_some(asio::buffer(byte), error);
     CHECK(error == asio::error::would_block);
-    in_context(harness, [&] { CHECK(server.peers.size() == 1); });
+    // A client may be done before the server has its last word.
+    CHECK(eventually(harness, [&] { return server.peers.size() == 1; }));
     server.registration.reset();
     CHECK(stalled.back().read_to_end() == "");  // those that wait end with their listener
   }
