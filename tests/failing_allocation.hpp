@@ -94,6 +94,14 @@ inline void release(void* memory) noexcept {
 [[gnu::noinline]] void* operator new(std::size_t bytes, std::align_val_t alignment) {
   return failing_allocation::allocate(bytes, static_cast<std::size_t>(alignment));
 }
+// The standard library's temporary buffers ask this way, and give back the usual one.
+[[gnu::noinline]] void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  try {
+    return failing_allocation::allocate(bytes, alignof(std::max_align_t));
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
 // The sanitizers' arrays would not come through the above.
 [[gnu::noinline]] void* operator new[](std::size_t bytes) {
   return failing_allocation::allocate(bytes, alignof(std::max_align_t));
