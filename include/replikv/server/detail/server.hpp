@@ -434,9 +434,7 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
     const std::string refusal = refusal_in_exec(client, command, words);
     if (refusal.empty()) return perform(client, command, words, keys);
     ++command.rejected;
-    ++counts.error_replies;
-    administration.count_error(refusal);
-    client.reply().error(refusal);
+    reply_error(client, refusal);
   }
 
   /// The same for a command that is part of another one, whose reply stays.
@@ -648,18 +646,20 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
       if (refusal.starts_with("ERR ")) refusal.erase(0, 4);
       refusal.insert(0, "EXECABORT Transaction discarded because of: ");
     }
-    ++counts.error_replies;
-    administration.count_error(refusal);
     const std::size_t answered = client.output.size();
-    client.reply().error(refusal);
+    reply_error(client, refusal);
     drop_unwanted_reply(client, answered);
   }
 
   void fail(Client& client, RegisteredCommand& command, std::size_t answered, std::string_view text) {
     ++command.failed;
+    client.output.resize(answered);
+    reply_error(client, text);
+  }
+
+  void reply_error(Client& client, std::string_view text) {
     ++counts.error_replies;
     administration.count_error(text);
-    client.output.resize(answered);
     client.reply().error(text);
   }
 
