@@ -37,6 +37,13 @@ struct SyncRequest {
 
 /// What a replica says of itself before it asks to synchronise (Redis: REPLCONF).
 struct ReplicaHandshake {
+  /// Whether INFO can show an announced address: it must not break its lines.
+  [[nodiscard]] static bool can_announce(std::string_view address) noexcept {
+    return address.size() <= 255 && std::all_of(address.begin(), address.end(), [](unsigned char c) {
+             return std::isalnum(c) != 0 || c == '.' || c == ':' || c == '-' || c == '_' || c == '%';
+           });
+  }
+
   std::uint16_t listening_port = 0;
   std::string announced_ip{};
   bool understands_marks = false;    ///< capa eof
@@ -437,12 +444,10 @@ class MasterSession {
     return true;
   }
 
-  // What INFO will show must not break its lines.
   bool take_address(std::string_view value) {
-    const bool clean = std::all_of(value.begin(), value.end(), [](unsigned char c) {
-      return std::isalnum(c) != 0 || c == '.' || c == ':' || c == '-' || c == '_' || c == '%';
-    });
-    if (!clean || value.size() > 255) return reply_error("ERR REPLCONF ip-address is not an address"), false;
+    if (!ReplicaHandshake::can_announce(value)) {
+      return reply_error("ERR REPLCONF ip-address is not an address"), false;
+    }
     handshake_.announced_ip = value;
     return true;
   }

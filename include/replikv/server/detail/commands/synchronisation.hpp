@@ -10,8 +10,6 @@
 #include <replikv/server/detail/commands/words.hpp>
 #include <replikv/server/detail/server.hpp>
 
-#include <algorithm>
-#include <cctype>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -25,12 +23,8 @@ namespace replikv::inline v0_1::server::commands {
   return static_cast<std::uint16_t>(*port);
 }
 
-/// What INFO will show must not break its lines.
 [[nodiscard]] inline std::string announced_address(std::string_view text) {
-  const bool is_clean = std::all_of(text.begin(), text.end(), [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '.' || c == ':' || c == '-' || c == '_' || c == '%';
-  });
-  if (!is_clean || text.size() > 255) throw CommandError("ERR REPLCONF ip-address is not an address");
+  if (!ReplicaHandshake::can_announce(text)) throw CommandError("ERR REPLCONF ip-address is not an address");
   return std::string(text);
 }
 
