@@ -25,6 +25,7 @@
 #include <replikv/server/options.hpp>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -434,6 +435,7 @@ class Server : public std::enable_shared_from_this<Server> {
 
   std::size_t parse(Client& client, Bytes all) {
     std::size_t consumed = 0;
+    std::size_t fetched = 0;  // commands behind this one whose keys are on their way
     while (client.closing == Client::Closing::no && !client.is_blocked && !client.sync_request) {
       if (client.output.size() >= Client::output_bytes_max) {
         client.is_held_up = true;
@@ -442,6 +444,7 @@ class Server : public std::enable_shared_from_this<Server> {
       const auto parsed = client.parser.parse(all.subspan(consumed));
       if (parsed.status == resp::Parsed::Status::command) {
         consumed += parsed.consumed;
+        fetched = fetched > 0 ? fetched - 1 : look_ahead(client, all.subspan(consumed));
         if (!client.parser.arguments().empty()) take(client, client.parser.arguments());
         continue;
       }
@@ -450,6 +453,25 @@ class Server : public std::enable_shared_from_this<Server> {
       client.close_when_sent();
     }
     return client.closing == Client::Closing::no ? consumed : all.size();
+  }
+
+  // Has the memory fetched that pipelined commands will need: one that is far away costs more than all the
+  // rest of a command. The word behind the name is taken for a key; where it is none, nothing is lost. For
+  // how many commands that was.
+  std::size_t look_ahead(const Client& client, Bytes bytes) {
+    if (bytes.empty() || !client.authenticated) return 0;
+    std::array<std::string_view, 32> keys;
+    std::size_t count = 0;
+    ahead_.reset();
+    for (; count < keys.size(); ++count) {
+      const auto parsed = ahead_.parse(bytes);
+      if (parsed.status != resp::Parsed::Status::command) break;
+      bytes = bytes.subspan(parsed.consumed);
+      const resp::Arguments words = ahead_.arguments();
+      if (!ahead_.was_inline() && words.size() >= 2) keys[count] = words[1];
+    }
+    if (count > 1) database(client.database).fetch(std::span(keys).first(count));
+    return count;
   }
 
   // Browsers that were made to talk to us are not answered (Redis: a security measure of its own).
@@ -677,6 +699,7 @@ class Server : public std::enable_shared_from_this<Server> {
   std::vector<Client*> to_send_;
   std::uint64_t last_client_id_ = 0;
   TimePoint now_{};
+  resp::CommandParser ahead_;  // of `look_ahead`
 };
 
 }  // namespace replikv::inline v0_1::detail
