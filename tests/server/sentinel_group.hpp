@@ -78,16 +78,16 @@ class SentinelGroup {
       std::vector<std::string> ports;
       for (const auto& sentinel : sentinels_) ports.push_back(master_port_of(*sentinel));
       if (ports[0] != ports[1] || ports[1] != ports[2]) return false;
-      found = 0;
-      while (found < nodes_.size() && known_port(found) != ports[0]) ++found;
+      found = number_of(ports[0]);
       return found != former && found != nodes_.size();
     });
     return is_elected ? found : nodes_.size();
   }
 
-  /// A client of the node that a sentinel names as the master. Throws where it cannot be reached.
+  /// A client of the node that a sentinel names as the master; an isolated one too is there for its clients.
+  /// Throws where it cannot be reached.
   [[nodiscard]] interop::RedisClient client_of_master() const {
-    return interop::RedisClient(static_cast<std::uint16_t>(std::stoul(master_port_of(*sentinels_[0]))));
+    return nodes_.at(number_of(master_port_of(*sentinels_[0])))->client();
   }
 
   [[nodiscard]] std::string logs() const {
@@ -129,6 +129,12 @@ class SentinelGroup {
   /// The port by which the others know a node.
   [[nodiscard]] std::string known_port(std::size_t number) const {
     return std::to_string(number == 0 && relay_ ? relay_->port() : nodes_[number]->port());
+  }
+
+  [[nodiscard]] std::size_t number_of(const std::string& port) const {
+    std::size_t number = 0;
+    while (number < nodes_.size() && known_port(number) != port) ++number;
+    return number;
   }
 
   [[nodiscard]] static std::string master_port_of(const ConfiguredServer& sentinel) {
