@@ -192,6 +192,57 @@ TEST_CASE("COMMAND INFO tells of every command what redis-server tells, but for 
   }
 }
 
+/// What a complexity begins with: "O(N)" of "O(N) with N keys".
+std::string first_term(const std::string& complexity) {
+  std::size_t open = 0;
+  for (std::size_t i = 0; i < complexity.size(); ++i) {
+    if (complexity[i] == '(') ++open;
+    if (complexity[i] == ')' && --open == 0) return complexity.substr(0, i + 1);
+  }
+  return complexity.substr(0, complexity.find(' '));
+}
+
+TEST_CASE("COMMAND DOCS describes every command's arguments as redis-server does") {
+  Asked asked;
+  for (const std::string& name : asked.names) {
+    CAPTURE(name);
+    const Tree reply = ask(asked.ours, {"COMMAND", "DOCS", name});
+    REQUIRE(reply.items.size() == 2);
+    CHECK(reply.items[0].text == name);
+    Tree mine = reply.items[1];
+    CHECK(mine.text_of("summary").size() > 10);
+    CHECK(mine.text_of("summary").back() != '.');
+    if (name == newer) {
+      CHECK(mine.text_of("since") == "7.2.0");
+      continue;
+    }
+    Tree its = ask(asked.theirs, {"COMMAND", "DOCS", name}).items.at(1);
+    CHECK(mine.text_of("summary") != its.text_of("summary"));  // our own words
+    CHECK(first_term(mine.text_of("complexity")) == first_term(its.text_of("complexity")));
+    // Words for people are each server's own; how arguments came to be is told by Redis' documentation. Parts
+    // are asked for one by one.
+    mine.forget({"summary", "complexity", "subcommands"});
+    its.forget({"summary", "complexity", "subcommands", "history"});
+    if (Tree* const arguments = const_cast<Tree*>(its.find("arguments"))) {
+      arguments->forget({"since", "deprecated_since"});
+    }
+    CHECK(mine.everything() == its.everything());
+  }
+}
+
+TEST_CASE("COMMAND DOCS of a container describes its subcommands, and of nothing everything") {
+  Asked asked;
+  const Tree config = ask(asked.ours, {"COMMAND", "DOCS", "CONFIG"});
+  const Tree* const parts = config.items.at(1).find("subcommands");
+  REQUIRE(parts != nullptr);
+  const Tree part = ask(asked.ours, {"COMMAND", "DOCS", "config|SET"});
+  REQUIRE(parts->find("config|set") != nullptr);
+  CHECK(parts->find("config|set")->everything() == part.items.at(1).everything());
+  CHECK(ask(asked.ours, {"COMMAND", "DOCS", "get", "nope", "get"}).items.size() == 4);
+  const std::string count = ask(asked.ours, {"COMMAND", "COUNT"}).text;
+  CHECK(ask(asked.ours, {"COMMAND", "DOCS"}).items.size() == 2 * std::stoul(count));
+}
+
 TEST_CASE("COMMAND and COMMAND INFO tell of all commands") {
   Served served;
   auto client = served.client();

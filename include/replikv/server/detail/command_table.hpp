@@ -3,6 +3,7 @@
 
 #include <replikv/server/command.hpp>
 #include <replikv/server/detail/command_index.hpp>
+#include <replikv/server/detail/command_usage.hpp>
 #include <replikv/server/detail/latency.hpp>
 
 #include <algorithm>
@@ -126,10 +127,11 @@ struct RegisteredCommand {
 class CommandTable {
  public:
   /// Adds a command, or replaces the one of its name. Throws std::invalid_argument for a word that is no
-  /// flag, or no category.
+  /// flag, or no category, and for a usage that cannot be read.
   void add(server::Command command) {
     RegisteredCommand entry{std::move(command)};
     entry.flags = flags_of(entry.command.flags);
+    (void)UsageReader::read(entry.command.usage);
     const std::string& name = entry.command.name;
     entry.number = index_.learn(name, entry.categories(), usual_access(entry));
     if (const std::size_t bar = name.find('|'); bar != std::string::npos) {

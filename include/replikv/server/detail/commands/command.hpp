@@ -3,8 +3,10 @@
 
 #include <replikv/server/command.hpp>
 #include <replikv/server/detail/access_rules.hpp>
+#include <replikv/server/detail/command_docs.hpp>
 #include <replikv/server/detail/command_hints.hpp>
 #include <replikv/server/detail/command_table.hpp>
+#include <replikv/server/detail/command_usage.hpp>
 #include <replikv/server/detail/commands/configuration.hpp>
 #include <replikv/server/detail/commands/words.hpp>
 #include <replikv/server/detail/glob.hpp>
@@ -49,10 +51,10 @@ namespace replikv::inline v0_1::server::commands {
 }
 
 /// A set of the words of a text, none of them a bulk string.
-inline void reply_words(Call& call, std::string_view text) {
+inline void reply_words(Reply& reply, std::string_view text) {
   const auto words = words_in(text);
-  call.reply.set(words.size());
-  for (const std::string_view word : words) call.reply.simple(word);
+  reply.set(words.size());
+  for (const std::string_view word : words) reply.simple(word);
 }
 
 // --- Keys -----------------------------------------------------------------------------------------------
@@ -81,7 +83,7 @@ inline void reply_key_specification(Call& call, std::string_view use, KeyPositio
   };
   const bool is_known = keys.first != 0;
   call.reply.map(3);
-  call.reply.bulk("flags"), reply_words(call, use);
+  call.reply.bulk("flags"), reply_words(call.reply, use);
   call.reply.bulk("begin_search"), place(is_known ? "index" : "unknown", is_known ? 1 : 0);
   if (is_known) number("index", keys.first);
   call.reply.bulk("find_keys"), place(is_known ? "range" : "unknown", is_known ? 3 : 0);
@@ -130,9 +132,9 @@ inline void reply_command(Call& call, const detail::RegisteredCommand& command) 
   call.reply.array(10);
   call.reply.bulk(command.command.name);
   call.reply.integer(command.command.arity);
-  reply_words(call, flags_of(command));
+  reply_words(call.reply, flags_of(command));
   for (const int number : {keys.first, keys.last, keys.step}) call.reply.integer(number);
-  reply_words(call, categories_of(command));
+  reply_words(call.reply, categories_of(command));
   const auto tips = words_in(detail::hints_of(command.command.name).tips);
   call.reply.set(tips.size());
   for (const std::string_view tip : tips) call.reply.bulk(tip);
@@ -161,8 +163,77 @@ inline void command_count(Call& call) { call.reply.integer(top_commands(call).si
 
 // --- DOCS -----------------------------------------------------------------------------------------------
 
-/// Name and group: what clients need to know which commands there are. Words for people are in Redis' own
-/// documentation.
+/// A map that is as large as the members it was given.
+class MapReply {
+ public:
+  explicit MapReply(Reply& out)
+      : out_(out), members_(bytes_, out.is_resp3() ? Protocol::resp3 : Protocol::resp2) {}
+  MapReply(const MapReply&) = delete;
+  MapReply& operator=(const MapReply&) = delete;
+
+  /// Where the value of this name is to be written.
+  [[nodiscard]] Reply& member(std::string_view name) {
+    ++size_;
+    members_.bulk(name);
+    return members_;
+  }
+  /// Left out when it is empty.
+  void text(std::string_view name, std::string_view value) {
+    if (!value.empty()) member(name).bulk(value);
+  }
+  void finish() {
+    out_.map(size_);
+    out_.raw(bytes_);
+  }
+
+ private:
+  Reply& out_;
+  std::string bytes_;
+  Reply members_;
+  std::size_t size_ = 0;
+};
+
+inline void reply_arguments(Reply& reply, const std::vector<detail::CommandArgument>& arguments) {
+  reply.array(arguments.size());
+  for (const auto& each : arguments) {
+    std::string flags;
+    if (each.is_optional) flags += "optional ";
+    if (each.is_multiple) flags += "multiple ";
+    if (each.repeats_token) flags += "multiple_token ";
+    MapReply map(reply);
+    map.text("name", each.name);
+    map.text("type", each.type);
+    if (each.kind_of_key) map.member("key_spec_index").integer(*each.kind_of_key);
+    map.text("token", each.token);
+    if (!flags.empty()) reply_words(map.member("flags"), flags);
+    if (!each.parts.empty()) reply_arguments(map.member("arguments"), each.parts);
+    map.finish();
+  }
+}
+
+/// A name, and a map of what is known of the command.
+inline void reply_docs(Call& call, Reply& reply, const detail::RegisteredCommand& command) {
+  const auto [group, doc] = detail::docs_of(command.command);
+  reply.bulk(command.command.name);
+  MapReply map(reply);
+  map.member("summary").bulk(doc.summary);
+  map.text("since", doc.since);
+  map.text("group", group);
+  map.text("complexity", doc.complexity);
+  if (doc.is_internal) reply_words(map.member("doc_flags"), "syscmd");
+  if (!doc.deprecation.since.empty()) reply_words(map.member("doc_flags"), "deprecated");
+  map.text("deprecated_since", doc.deprecation.since);
+  map.text("replaced_by", doc.deprecation.replaced_by);
+  const auto arguments = detail::UsageReader::read(doc.usage);
+  if (!arguments.empty()) reply_arguments(map.member("arguments"), arguments);
+  if (const auto parts = subcommands_of(call, command); !parts.empty()) {
+    Reply& subcommands = map.member("subcommands");
+    subcommands.map(parts.size());
+    for (const auto* part : parts) reply_docs(call, subcommands, *part);
+  }
+  map.finish();
+}
+
 inline void command_docs(Call& call) {
   std::vector<const detail::RegisteredCommand*> commands;
   if (call.size() == 2) commands = top_commands(call);
@@ -170,12 +241,7 @@ inline void command_docs(Call& call) {
     if (const auto* found = call.server.commands.find(call[i])) commands.push_back(found);
   }
   call.reply.map(commands.size());
-  for (const auto* each : commands) {
-    call.reply.bulk(each->command.name);
-    call.reply.map(2);
-    call.reply.bulk("summary"), call.reply.bulk("");
-    call.reply.bulk("group"), call.reply.bulk("server");
-  }
+  for (const auto* each : commands) reply_docs(call, call.reply, *each);
 }
 
 // --- LIST -----------------------------------------------------------------------------------------------
@@ -246,7 +312,7 @@ inline void command_getkeysandflags(Call& call) {
   for (std::size_t place = 0; place < keys.size(); ++place) {
     call.reply.array(2);
     call.reply.bulk(keys[place]);
-    reply_words(call, use_of(call, found, words, place));
+    reply_words(call.reply, use_of(call, found, words, place));
   }
 }
 
