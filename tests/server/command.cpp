@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <initializer_list>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <tests/interop/redis_client.hpp>
@@ -46,6 +47,12 @@ struct Tree {
       names.contains(at->text) ? static_cast<void>(items.erase(at, at + 2)) : static_cast<void>(i += 2);
     }
     for (Tree& item : items) item.forget(names);
+  }
+  /// Likewise, below one member only.
+  void forget_in(std::string_view name, const std::set<std::string>& names) {
+    for (std::size_t i = 0; i + 1 < items.size(); i += 2) {
+      if (items[i].text == name) items[i + 1].forget(names);
+    }
   }
   /// Everything, a member a line.
   [[nodiscard]] std::string everything(const std::string& indent = "") const {
@@ -223,9 +230,7 @@ TEST_CASE("COMMAND DOCS describes every command's arguments as redis-server does
     // are asked for one by one.
     mine.forget({"summary", "complexity", "subcommands"});
     its.forget({"summary", "complexity", "subcommands", "history"});
-    if (Tree* const arguments = const_cast<Tree*>(its.find("arguments"))) {
-      arguments->forget({"since", "deprecated_since"});
-    }
+    its.forget_in("arguments", {"since", "deprecated_since"});
     CHECK(mine.everything() == its.everything());
   }
 }
@@ -241,6 +246,40 @@ TEST_CASE("COMMAND DOCS of a container describes its subcommands, and of nothing
   CHECK(ask(asked.ours, {"COMMAND", "DOCS", "get", "nope", "get"}).items.size() == 4);
   const std::string count = ask(asked.ours, {"COMMAND", "COUNT"}).text;
   CHECK(ask(asked.ours, {"COMMAND", "DOCS"}).items.size() == 2 * std::stoul(count));
+}
+
+TEST_CASE("An application's command is described in its own words") {
+  Served served;
+  const auto nothing = [](replikv::server::Call& call) { call.reply.ok(); };
+  served.endpoint.add({"plain", 2, "readonly", "string", {1, 1, 1}, nothing});
+  served.endpoint.add({"told",
+                       -2,
+                       "readonly",
+                       "string",
+                       {1, 1, 1},
+                       nothing,
+                       {},
+                       "Tells all of a key",
+                       "key [COUNT count] (field value)..."});
+  served.endpoint.add(
+      {"get", 2, "readonly", "string", {1, 1, 1}, nothing, {}, "Gets it from the application"});
+  auto client = served.client();
+  (void)ask(client, {"HELLO", "3"});
+  const Tree told = ask(client, {"COMMAND", "DOCS", "told"}).items.at(1);
+  CHECK(told.text_of("summary") == "Tells all of a key");
+  CHECK(told.text_of("group") == "module");
+  CHECK(told.text_of("since") == "(none)");
+  REQUIRE(told.find("arguments") != nullptr);
+  CHECK(told.find("arguments")->items.size() == 3);
+  CHECK(told.find("arguments")->items.at(1).text_of("token") == "COUNT");
+  const Tree plain = ask(client, {"COMMAND", "DOCS", "plain"}).items.at(1);
+  CHECK(plain.text_of("summary").empty());
+  CHECK(plain.find("arguments") == nullptr);
+  const Tree get = ask(client, {"COMMAND", "DOCS", "get"}).items.at(1);
+  CHECK(get.text_of("summary") == "Gets it from the application");
+  CHECK_THROWS_AS(served.endpoint.add({"bad", 2, "readonly", "", {}, nothing, {}, "Is wrong", "key [COUNT"}),
+                  std::invalid_argument);
+  CHECK(ask(client, {"COMMAND", "DOCS", "bad"}).items.empty());
 }
 
 TEST_CASE("COMMAND and COMMAND INFO tell of all commands") {

@@ -92,7 +92,7 @@ class UsageReader {
   }
 
   [[nodiscard]] CommandArgument argument() {
-    if (rest_[0] == '(' || rest_[0] == '[') return group({});
+    if (rest_.starts_with('(') || rest_.starts_with('[')) return group({});
     const std::string_view first = word();
     if (takes("=")) return named(first);
     return is_capital(first[0]) ? after_token(first) : value(first);

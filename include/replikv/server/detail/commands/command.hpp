@@ -120,9 +120,10 @@ inline void reply_key_specifications(Call& call, const detail::RegisteredCommand
 }
 
 [[nodiscard]] inline std::string categories_of(const detail::RegisteredCommand& command) {
+  const std::uint32_t categories = command.categories();
   std::string words;
   for (const std::string_view name : detail::category_names) {
-    if ((command.categories() & detail::category_of(name)) != 0) words.append("@").append(name).append(" ");
+    if ((categories & detail::category_of(name)) != 0) words.append("@").append(name).append(" ");
   }
   return words;
 }
