@@ -271,6 +271,31 @@ TEST_CASE("redis-cli at a terminal converses with our endpoint as with a redis-s
   CHECK(ours.find("(TX)> QUEUED") != std::string::npos);
 }
 
+TEST_CASE("redis-cli help tells how to call each of our endpoint's commands as at a redis-server") {
+  if (!has_redis_cli()) return;
+  const Both both;
+  const std::string title = "\x1b[1m";  // bold
+  std::size_t described = 0;
+  for (const char* group :
+       {"@bitmap", "@connection", "@generic", "@pubsub", "@server", "@string", "@transactions"}) {
+    const Words theirs = lines_of(printed(both.theirs.port(), {"help", group}));
+    for (const std::string& line : lines_of(printed(both.ours.port(), {"help", group}))) {
+      if (line.find(title) == std::string::npos) continue;
+      ++described;
+      if (line.find("CLIENT SETINFO") != std::string::npos) continue;  // of Redis 7.2
+      INFO(line);
+      CHECK(std::find(theirs.begin(), theirs.end(), line) != theirs.end());
+    }
+  }
+  CHECK(described > 150);
+  const std::string set = printed(both.ours.port(), {"help", "SET"});
+  INFO(set);
+  CHECK(set.find("key value [NX|XX] [GET] [EX seconds|PX milliseconds|") != std::string::npos);
+  CHECK(set.find("Writes the value of a key") != std::string::npos);
+  CHECK(printed(both.ours.port(), {"help", "config", "set"}).find("parameter value [parameter value ...]") !=
+        std::string::npos);
+}
+
 TEST_CASE("redis-cli --scan finds at our endpoint what it finds at a redis-server") {
   if (!has_redis_cli()) return;
   const Both both;

@@ -246,7 +246,8 @@ class RedisEndpoint {
     return detail::value_of(*parameter, detail::settings_of(core_.server()));
   }
 
-  /// Adds a command of the application's own, or puts it in the place of the one of its name.
+  /// Adds a command of the application's own, or puts it in the place of the one of its name. Throws
+  /// std::invalid_argument for a flag, a category or a usage that is none.
   void add(server::Command command) {
     const detail::Server::Turn turn(core_.server());
     core_.server().commands.add(std::move(command));
