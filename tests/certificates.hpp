@@ -2,7 +2,6 @@
 // that expires: an authority, what it signed for servers and clients, and what must not be trusted.
 #pragma once
 
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <openssl/bio.h>
@@ -12,6 +11,7 @@
 #include <openssl/x509v3.h>
 #include <stdexcept>
 #include <string>
+#include <tests/temporary_directory.hpp>
 
 namespace replikv_tests {
 
@@ -114,11 +114,8 @@ class CertificateAuthority {
 class Certificates {
  public:
   Certificates() {
-    std::string name = (std::filesystem::temp_directory_path() / "replikv-tls-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
-    folder_ = name;
-    const CertificateAuthority ours(folder_, "ca");
-    const CertificateAuthority strange(folder_, "strange_ca");
+    const CertificateAuthority ours(folder_.path(), "ca");
+    const CertificateAuthority strange(folder_.path(), "strange_ca");
     ours.issue("server");
     ours.issue("client", {.names = "DNS:client", .seconds_left = 3600, .key_file_pass = {}});
     ours.issue("expired", {.seconds_left = -60, .key_file_pass = {}});
@@ -127,18 +124,12 @@ class Certificates {
     ours.issue("locked", {.seconds_left = 3600, .key_file_pass = "open sesame"});
     strange.issue("stranger");
   }
-  Certificates(const Certificates&) = delete;
-  Certificates& operator=(const Certificates&) = delete;
-  ~Certificates() {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-  }
 
   [[nodiscard]] std::string operator/(const std::string& file) const { return folder_ / file; }
-  [[nodiscard]] const std::filesystem::path& folder() const noexcept { return folder_; }
+  [[nodiscard]] const std::filesystem::path& folder() const noexcept { return folder_.path(); }
 
  private:
-  std::filesystem::path folder_;
+  TemporaryDirectory folder_;
 };
 
 inline const Certificates& certificates() {

@@ -22,30 +22,13 @@
 #include <tests/interop/eventually.hpp>
 #include <tests/interop/redis_client.hpp>
 #include <tests/interop/socket.hpp>
+#include <tests/temporary_directory.hpp>
 #include <utility>
 #include <vector>
 
 namespace interop {
 
-/// A directory that is removed with all that is in it.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "replikv-interop-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw_errno("mkdtemp");
-    path_ = name;
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
+using replikv_tests::TemporaryDirectory;
 
 /// The full path of a program, which may be given already; throws, and says what to install, when there is none.
 [[nodiscard]] inline std::string find_program(std::string_view name, std::string_view debian_package) {

@@ -9,43 +9,25 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <filesystem>
 #include <mutex>
+#include <string>
 #include <tests/replication/cluster.hpp>
+#include <tests/temporary_directory.hpp>
 #include <thread>
-#include <unistd.h>
 
 using namespace cluster;
-
-namespace {
-
-/// A path for a socket, gone with this object.
-class SocketPath {
- public:
-  SocketPath() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "replikv.XXXXXX").string();
-    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-    folder_ = pattern;
-  }
-  ~SocketPath() { std::filesystem::remove_all(folder_); }
-  [[nodiscard]] std::string text() const { return (folder_ / "socket").string(); }
-
- private:
-  std::filesystem::path folder_;
-};
-
-}  // namespace
 
 TEST_CASE("one master serves replicas over TCP, a Unix socket and in process at once") {
   TcpTransport tcp;
   UnixTransport local;
   InProcessTransport here{Delivery::background};
-  SocketPath path;
+  const replikv_tests::TemporaryDirectory directory;
+  const std::string path = directory / "socket";
   Strings store;
   for (int i = 0; i < 20'000; ++i) store.set(std::to_string(i), std::string(64, 'v'));
   ReplicationMaster master{store};
   const std::string tcp_address = master.listen(tcp, "127.0.0.1:0");
-  master.listen(local, path.text());
+  master.listen(local, path);
   master.listen(here, "main");
 
   Strings over_tcp;
@@ -55,7 +37,7 @@ TEST_CASE("one master serves replicas over TCP, a Unix socket and in process at 
   ReplicationReplica unix_replica{over_unix};
   ReplicationReplica inside_replica{inside};
   tcp_replica.follow(tcp, tcp_address);
-  unix_replica.follow(local, path.text());
+  unix_replica.follow(local, path);
   inside_replica.follow(here, "main");
 
   std::vector<std::thread> writers;

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <replikv/core/error.hpp>
-#include <replikv/core/random.hpp>
 #include <replikv/transport/asio_tcp.hpp>
 #include <replikv/transport/asio_unix.hpp>
 #include <replikv/transport/in_process.hpp>
@@ -14,11 +13,11 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <tests/temporary_directory.hpp>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -106,24 +105,7 @@ class Rendezvous {
   bool is_done_ = false;
 };
 
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    auto name = replikv::Random::from_system()();
-    path_ = std::filesystem::temp_directory_path() / ("replikv-" + std::to_string(name));
-    std::filesystem::create_directory(path_);
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  [[nodiscard]] std::string operator/(const char* name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
+using replikv_tests::TemporaryDirectory;
 
 /// A transport, and how to drive it. The tests know nothing more of it, so that they are compiled once.
 struct Harness {
@@ -197,7 +179,7 @@ struct Tcp6 : OwnThread<replikv::TcpTransport> {
 };
 
 struct Unix : OwnThread<replikv::UnixTransport> {
-  std::string free_address() override { return directory / std::to_string(++count).c_str(); }
+  std::string free_address() override { return directory / std::to_string(++count); }
   std::string closed_address() override { return directory / "nobody"; }
   TemporaryDirectory directory;
   int count = 0;

@@ -11,6 +11,7 @@
 #include <replikv/replication/detail/receive_buffer.hpp>
 #include <replikv/replication/info.hpp>
 #include <replikv/replication/options.hpp>
+#include <replikv/resp/detail/unknown_command.hpp>
 #include <replikv/resp/number.hpp>
 #include <replikv/resp/parser.hpp>
 #include <replikv/resp/writer.hpp>
@@ -359,7 +360,7 @@ class MasterSession {
     if (name == "quit") return reply_simple("OK"), fail(Errc::link_closed, "QUIT");
     if (name == "post" || name == "host:") return fail(Errc::protocol_error, "a request of HTTP");
     const bool known = name == "ping" || name == "replconf" || name == "psync" || name == "sync";
-    if (!known) return reply_unknown(command);
+    if (!known) return reply_error(detail::unknown_command(command));
     if (name == "psync" ? command.size() < 3 : name == "sync" && command.size() > 1) return reply_arity(name);
     if (!authenticated_) return reply_error("NOAUTH Authentication required.");
     if (name == "ping") return reply_simple("PONG");
@@ -518,15 +519,6 @@ class MasterSession {
 
   void reply_arity(std::string_view name) {
     reply_error("ERR wrong number of arguments for '" + std::string(name) + "' command");
-  }
-
-  void reply_unknown(resp::Arguments command) {
-    std::string text =
-        "ERR unknown command '" + std::string(command[0].substr(0, 128)) + "', with args beginning with: ";
-    for (std::size_t i = 1; i < command.size() && text.size() < 128; ++i) {
-      text += "'" + std::string(command[i].substr(0, 128)) + "' ";
-    }
-    reply_error(text);
   }
 
   static constexpr int wrong_passwords_max = 3;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <replikv/resp/command.hpp>
+#include <replikv/resp/detail/unknown_command.hpp>
 #include <replikv/server/detail/access_rules.hpp>
 #include <replikv/server/detail/command_table.hpp>
 
@@ -21,16 +22,6 @@ namespace replikv::inline v0_1::detail {
       end > 1 && std::all_of(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(end),
                              [](char letter) { return letter >= 'A' && letter <= 'Z'; });
   return has_code ? words : "ERR " + words;
-}
-
-[[nodiscard]] inline std::string unknown_command(resp::Arguments words) {
-  std::string text =
-      "ERR unknown command '" + std::string(words[0].substr(0, 128)) + "', with args beginning with: ";
-  const std::size_t shown_from = text.size();
-  for (std::size_t i = 1; i < words.size() && text.size() - shown_from < 128; ++i) {
-    text += "'" + std::string(words[i].substr(0, 128 - (text.size() - shown_from))) + "' ";
-  }
-  return text;
 }
 
 [[nodiscard]] inline std::string unknown_subcommand(resp::Arguments words) {
