@@ -111,8 +111,32 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
   CommandTable commands;
   AccessControl access{commands.index()};
   ServerCounts counts;
-  Administration administration;
+  Administration administration{node->options.seed};
   bool closed = false;
+
+  // --- Time -----------------------------------------------------------------------------------------
+
+  /// The first transport listened on gives the endpoint its time: in a simulation a virtual one, in which no
+  /// command takes any.
+  void live_by(const std::shared_ptr<TransportEngine>& engine) {
+    if (home_) return;
+    home_ = engine;
+    administration.started_at = clock();
+    administration.started_on = std::chrono::floor<std::chrono::milliseconds>(WallMicros(wall_clock()));
+  }
+
+  [[nodiscard]] TimePoint clock() const noexcept {
+    return home_ ? home_->now() : std::chrono::steady_clock::now();
+  }
+
+  /// Since 1970. The system's, which is finer than that of the stores, but in a simulation theirs.
+  [[nodiscard]] std::chrono::microseconds wall_clock() const {
+    const bool is_virtual = home_ && home_->is_virtual() && !databases_.empty();
+    const auto now = is_virtual
+                         ? WallMicros(databases_[0]->now())
+                         : std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
+    return now.time_since_epoch();
+  }
 
   // --- Databases ------------------------------------------------------------------------------------
 
@@ -443,7 +467,7 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
     const std::uint64_t failed_before = command.failed;
     server::Reply reply = client.reply();
     server::Call call(*this, client, keys, command.command.keys, words, reply);
-    const auto began = std::chrono::steady_clock::now();
+    const TimePoint began = clock();
     try {
       command.command.run(call);
     } catch (const server::CommandError& error) {
@@ -453,7 +477,7 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
     } catch (const std::bad_alloc&) {
       fail(client, command, answered, "ERR out of memory");
     }
-    const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - began;
+    const std::chrono::nanoseconds took = clock() - began;
     ++command.calls;
     command.microseconds +=
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
@@ -823,11 +847,6 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
 
   // --- Looking on -----------------------------------------------------------------------------------
 
-  [[nodiscard]] static std::chrono::microseconds wall_now() {
-    return std::chrono::duration_cast<std::chrono::microseconds>(
-        std::chrono::system_clock::now().time_since_epoch());
-  }
-
   // Source  Redis 7.0: what AUTH and HELLO say of users and passwords is shown to nobody
   [[nodiscard]] static std::vector<std::string_view> without_secrets(const RegisteredCommand& command,
                                                                      resp::Arguments words) {
@@ -845,7 +864,7 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
 
   void show_monitors(const Client& client, const RegisteredCommand& command, resp::Arguments words) {
     if (command.is(CommandFlag::admin) || command.is(CommandFlag::skip_monitor)) return;
-    const std::string micros = std::to_string(wall_now().count());
+    const std::string micros = std::to_string(wall_clock().count());
     const std::size_t seconds = micros.size() - 6;
     const std::string peer = client.address.starts_with('/')
                                  ? "unix:" + client.address.substr(0, client.address.rfind(':'))
@@ -868,7 +887,7 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
 
   void note_time(const Client& client, const RegisteredCommand& command, resp::Arguments words,
                  std::chrono::nanoseconds took) {
-    const std::int64_t at_s = std::chrono::duration_cast<std::chrono::seconds>(wall_now()).count();
+    const std::int64_t at_s = std::chrono::duration_cast<std::chrono::seconds>(wall_clock()).count();
     const auto limit = options.latency_threshold;
     if (limit.count() > 0 && took >= limit) {
       latency.add(command.is(CommandFlag::fast) ? "fast-command" : "command", at_s,
@@ -895,8 +914,11 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
     return true;
   }
 
+  using WallMicros = std::chrono::sys_time<std::chrono::microseconds>;
+
   std::mutex mutex_;
   std::atomic<std::thread::id> inside_{};
+  std::shared_ptr<TransportEngine> home_;
   std::vector<std::unique_ptr<Keyspace>> databases_;
   std::vector<std::shared_ptr<Client>> clients_;
   std::vector<Client*> to_send_;
