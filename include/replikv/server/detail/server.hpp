@@ -413,6 +413,7 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
   void receive(Client& client, Bytes bytes, TimePoint now) {
     counts.bytes_received += bytes.size();
     now_ = now;
+    if (!bytes.empty()) client.last_active = now;
     client.is_held_up = false;
     client.input.feed(bytes, [this, &client](Bytes all) { return parse(client, all); });
     if (client.input.size() > options.query_buffer_bytes_max) client.closing = Client::Closing::now;
@@ -422,6 +423,7 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
   void resume(Client& client, TimePoint now) {
     client.is_blocked = false;
     client.unblock = nullptr;
+    client.last_active = now;
     now_ = now;
     if (!client.postponed.empty()) {
       const auto words = std::exchange(client.postponed, {});
@@ -433,7 +435,6 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
 
   /// Judges a command and runs it, or keeps it for EXEC.
   void execute(Client& client, resp::Arguments words) {
-    client.last_heard = now_;
     RegisteredCommand* const command = commands.find(words);
     if (const std::string refusal = refusal_of(client, command, words); !refusal.empty()) {
       return refuse(client, command, refusal);
