@@ -96,7 +96,9 @@ class ServedNode final : public replikv::testing::Member {
   // --- State; precondition of all: it is running --------------------------------------------------------
 
   [[nodiscard]] replikv::RedisEndpoint& endpoint() noexcept { return process_->endpoint; }
-  [[nodiscard]] bool is_master() const { return info().role == replikv::Role::master; }
+  [[nodiscard]] bool is_master() const {
+    return replikv::detail::NodeAccess::node(process_->node)->role == replikv::Role::master;
+  }
   [[nodiscard]] bool is_replica() const { return !is_master(); }
   [[nodiscard]] replikv::Token position() const { return process_->node.position(); }
   [[nodiscard]] replikv::ReplicationInfo info() const { return process_->node.info(); }
