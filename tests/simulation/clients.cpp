@@ -13,7 +13,7 @@ TEST_CASE("random clients are told what is true, whatever fails, and all nodes a
   std::uint64_t replies = 0;
   std::uint64_t promotions = 0;
   std::size_t confirmed = 0;
-  replikv::testing::for_each_seed(1, 40, [&](std::uint64_t seed) {
+  replikv::testing::for_each_seed(1, 25, [&](std::uint64_t seed) {
     INFO("seed " << seed << "; REPLIKV_SEED=" << seed << " repeats it");
     const auto outcome = run_clients(seed);
     CHECK(outcome.violation == "");

@@ -35,11 +35,7 @@ replikv::Duration time_of(Served& served, SimulatedClient& client, std::string_v
 }
 
 std::string field(Served& served, SimulatedClient& client, std::string_view section, std::string_view name) {
-  const std::string info = served.ask(client, "INFO " + std::string(section));
-  const std::string mark = "\n" + std::string(name) + ":";
-  const std::size_t begin = info.find(mark);
-  if (begin == std::string::npos) return {};
-  return info.substr(begin + mark.size(), info.find('\r', begin + 1) - begin - mark.size());
+  return info_value(served.ask(client, "INFO " + std::string(section)), name);
 }
 
 std::string bulk(std::string_view text) {

@@ -382,4 +382,13 @@ class Served {
   std::vector<std::function<void()>> checks_;
 };
 
+/// The value of a field in the text of INFO; empty when it is not there.
+[[nodiscard]] inline std::string info_value(std::string_view info, std::string_view field) {
+  const std::string mark = "\n" + std::string(field) + ":";
+  const std::size_t begin = info.find(mark);
+  if (begin == std::string_view::npos) return {};
+  const std::size_t from = begin + mark.size();
+  return std::string(info.substr(from, info.find_first_of("\r\n", from) - from));
+}
+
 }  // namespace simulation
