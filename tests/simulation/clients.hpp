@@ -399,7 +399,7 @@ class ClientsRun {
     for (const Fault& fault : replikv::testing::draw_faults(random_, mix, members, span)) {
       served_.after(fault.at, [this, fault] { begin(fault); });
     }
-    const std::uint64_t changes = random_.below(10);
+    const std::uint64_t changes = random_.below(30);
     for (std::uint64_t i = 0; i < changes; ++i) {
       const auto at = std::chrono::milliseconds(random_.below(20'000));
       served_.after(at, [this, seed = random_()] { change_roles(Random(seed)); });
