@@ -16,6 +16,7 @@
 #include <string_view>
 #include <tests/fuzz/fuzz.hpp>
 #include <tests/fuzz/world.hpp>
+#include <tests/simulation/whole_reply.hpp>
 #include <utility>
 #include <vector>
 
@@ -63,41 +64,6 @@ class BareClient final : public replikv::detail::Client {
   void check_limits(Server&, TimePoint) override {}
   void close_link() noexcept override { closing = Closing::now; }
 };
-
-/// The bytes behind the first whole reply; null where there is none.
-const char* behind_reply(const char* next, const char* end) {
-  const auto line_end = std::find(next, end, '\n');
-  if (line_end == end || line_end - next < 2 || line_end[-1] != '\r') return nullptr;
-  const std::string_view number(next + 1, static_cast<std::size_t>(line_end - next - 2));
-  const auto size = [number] { return replikv::resp::parse_integer(number).value_or(-1); };
-  const char* rest = line_end + 1;
-  switch (*next) {
-    case '+':
-    case '-':
-    case ':':
-    case '_':
-    case '#':
-    case ',': return rest;
-    case '$':
-    case '=': {
-      if (number == "-1") return rest;
-      const auto bytes = size();
-      if (bytes < 0 || end - rest < bytes + 2) return nullptr;
-      return rest[bytes] == '\r' && rest[bytes + 1] == '\n' ? rest + bytes + 2 : nullptr;
-    }
-    case '*':
-    case '~':
-    case '>':
-    case '%': {
-      if (number == "-1") return rest;
-      const auto members = size() * (*next == '%' ? 2 : 1);
-      if (members < 0) return nullptr;
-      for (std::int64_t i = 0; i < members && rest != nullptr; ++i) rest = behind_reply(rest, end);
-      return rest;
-    }
-    default: return nullptr;
-  }
-}
 
 class World {
  public:
@@ -232,7 +198,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string& answered = whole.answered(client);
     const char* const end = answered.data() + answered.size();
     for (const char* next = answered.data(); next != end;) {
-      next = behind_reply(next, end);
+      next = simulation::behind_reply(next, end);
       require(next != nullptr, "a reply is whole");
     }
   }

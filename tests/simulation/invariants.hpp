@@ -31,13 +31,14 @@ namespace simulation {
 using SimulatedCluster = replikv::testing::Cluster<std::string, std::int64_t>;
 using SimulatedNode = SimulatedCluster::NodeType;
 
-/// One node, as the checkers know it.
-class Watched {
+/// One node, as the checkers know it; of a cluster, or one that serves clients.
+template <class NodeType>
+class BasicWatched {
  public:
-  using Listener = std::function<void(const Watched&, const replikv::Event&)>;
+  using Listener = std::function<void(const BasicWatched&, const replikv::Event&)>;
 
-  Watched(SimulatedNode& node, Chronicle& chronicle, const replikv::ReplicationOptions& options,
-          Listener listener)
+  BasicWatched(NodeType& node, Chronicle& chronicle, const replikv::ReplicationOptions& options,
+               Listener listener)
       : node_(node),
         chronicle_(chronicle),
         backlog_duration_(options.backlog_duration),
@@ -48,11 +49,11 @@ class Watched {
       listener_(*this, event);
     });
   }
-  Watched(const Watched&) = delete;
-  Watched& operator=(const Watched&) = delete;
-  ~Watched() { node_.set_observer(nullptr); }
+  BasicWatched(const BasicWatched&) = delete;
+  BasicWatched& operator=(const BasicWatched&) = delete;
+  ~BasicWatched() { node_.set_observer(nullptr); }
 
-  [[nodiscard]] SimulatedNode& node() const noexcept { return node_; }
+  [[nodiscard]] NodeType& node() const noexcept { return node_; }
   [[nodiscard]] const Reference& state() const noexcept { return state_; }
   [[nodiscard]] const replikv::Token& position() const noexcept { return at_; }
   /// Its data is what the chronicle says of its position; not so before its first resync.
@@ -137,7 +138,8 @@ class Watched {
   // --- Where it is ----------------------------------------------------------------------------------
 
   void begin_life() {
-    if (life_ != 0 && node_.store<0>().size() + node_.store<1>().size() == 0) state_ = Reference{};
+    if (life_ != 0 && node_.template store<0>().size() + node_.template store<1>().size() == 0)
+      state_ = Reference{};
     life_ = node_.lives();
     at_ = node_.position();
     begin_stream();
@@ -222,7 +224,7 @@ class Watched {
 
   void compare_touched() {
     for (const auto& [database, key] : touched_) {
-      database == 0 ? compare(node_.store<0>(), 0, key) : compare(node_.store<1>(), 1, key);
+      database == 0 ? compare(node_.template store<0>(), 0, key) : compare(node_.template store<1>(), 1, key);
       if (database == 0 && (key == "left" || key == "right")) check_transaction();
     }
     compare_sizes();
@@ -230,7 +232,7 @@ class Watched {
 
   // These two are only ever set, and to the same, by a transaction.
   void check_transaction() const {
-    if (node_.store<0>().get("left") != node_.store<0>().get("right"))
+    if (node_.template store<0>().get("left") != node_.template store<0>().get("right"))
       throw Violation("a transaction is seen whole", node_.name());
   }
 
@@ -246,17 +248,18 @@ class Watched {
   }
 
   void compare_all() {
-    for (const auto& [key, entry] : state_.keys(0)) compare(node_.store<0>(), 0, key);
-    for (const auto& [key, entry] : state_.keys(1)) compare(node_.store<1>(), 1, key);
+    for (const auto& [key, entry] : state_.keys(0)) compare(node_.template store<0>(), 0, key);
+    for (const auto& [key, entry] : state_.keys(1)) compare(node_.template store<1>(), 1, key);
     check_transaction();
     compare_sizes();
   }
 
   void compare_sizes() {
-    if (node_.store<0>().size() != state_.keys(0).size() || node_.store<1>().size() != state_.keys(1).size())
-      fail("holds " + std::to_string(node_.store<0>().size()) + " and " +
-           std::to_string(node_.store<1>().size()) + " keys, not " + std::to_string(state_.keys(0).size()) +
-           " and " + std::to_string(state_.keys(1).size()));
+    if (node_.template store<0>().size() != state_.keys(0).size() ||
+        node_.template store<1>().size() != state_.keys(1).size())
+      fail("holds " + std::to_string(node_.template store<0>().size()) + " and " +
+           std::to_string(node_.template store<1>().size()) + " keys, not " +
+           std::to_string(state_.keys(0).size()) + " and " + std::to_string(state_.keys(1).size()));
   }
 
   // The database knows more than readers may see: expired keys that wait for their DEL.
@@ -283,7 +286,7 @@ class Watched {
         node_.name() + " at " + at_.id.text() + ":" + std::to_string(at_.offset.bytes) + " " + what);
   }
 
-  SimulatedNode& node_;
+  NodeType& node_;
   Chronicle& chronicle_;
   replikv::Duration backlog_duration_;
   std::uint64_t bytes_max_of_duration_;
@@ -303,6 +306,8 @@ class Watched {
   std::uint64_t links_lost_ = 0;
   std::map<std::string, std::uint64_t> reached_;
 };
+
+using Watched = BasicWatched<SimulatedNode>;
 
 /// All nodes of a cluster, and the rules between them.
 class Invariants {

@@ -105,7 +105,7 @@ class Reference {
 
   void apply(const Words& words, KeyList& touched) {
     const std::string_view name = words[0];
-    if (name == "ping" || (name == "REPLCONF" && words[1] == "GETACK")) return;
+    if (name == "ping" || name == "PUBLISH" || (name == "REPLCONF" && words[1] == "GETACK")) return;
     if (name == "SELECT") {
       database_ = static_cast<std::size_t>(number(words[1]));
       if (database_ >= databases) throw BadStream("a database nobody has");

@@ -142,6 +142,7 @@ class EndpointCore {
     const Server::Turn turn(*server_);
     Administration& own = server_->administration;
     server_->node->served_by(engine, port);
+    server_->live_by(engine);
     if (own.port == 0) own.port = own.announced_port = port;
     if (port != 0) own.ports.emplace_back(engine.get(), port);
     if (!own.towards_master) own.towards_master = engine;

@@ -184,13 +184,20 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     Offset offset;
     {
       const Turn turn(*this);
-      offset = written ? written->offset : stream->end();
+      offset = written ? written->offset : writes_end();
       if (const unsigned have = serving_.acknowledged_by(offset); have >= wanted || closed) return have;
-      stream->append_control({"REPLCONF", "GETACK", "*"});
+      ask_for_acknowledgements();
     }
     std::unique_lock lock(mutex);
     block(lock, timeout, [this, wanted, offset] { return serving_.acknowledged_by(offset) >= wanted; });
     return serving_.acknowledged_by(offset);
+  }
+
+  /// Where the stream ended before replicas were last asked what they have, if nothing was written since: a
+  /// question is no write that could be waited for, and an answer does not count it.
+  [[nodiscard]] Offset end_of_writes() {
+    const std::lock_guard lock(mutex);
+    return writes_end();
   }
 
   /// Replicas that confirmed everything up to `offset`.
@@ -205,7 +212,7 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
   void wait(unsigned wanted, std::optional<std::chrono::milliseconds> timeout,
             std::function<void(unsigned)> done) {
     const Turn turn(*this);
-    PendingAcknowledgement wait{stream->end(), wanted, std::make_shared<unsigned>(0), {}, {}, {}};
+    PendingAcknowledgement wait{writes_end(), wanted, std::make_shared<unsigned>(0), {}, {}, {}};
     wait.call.push_back([count = wait.count, called = std::move(done)] { called(*count); });
     if (serving_.acknowledged_by(wait.offset) < wanted && !closed) {
       if (timeout && home_) wait.deadline = home_->now() + *timeout;
@@ -214,7 +221,7 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
           if (const auto node = weak.lock()) const Turn its_end_looks_at_waits(*node);
         });
       }
-      stream->append_control({"REPLCONF", "GETACK", "*"});
+      ask_for_acknowledgements();
     } else {
       wait.wanted = 0;
     }
@@ -470,6 +477,19 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
 
   // --- Waiting --------------------------------------------------------------------------------------
 
+  [[nodiscard]] Offset writes_end() const {
+    return asked_ && asked_->second == stream->position() ? asked_->first : stream->end();
+  }
+
+  void ask_for_acknowledgements() {
+    constexpr std::uint64_t question_bytes = 37;
+    const Offset before = writes_end();
+    const Offset end = stream->end();
+    const Token after = stream->append_control({"REPLCONF", "GETACK", "*"});
+    asked_.reset();
+    if (after.offset - end == question_bytes) asked_ = {before, after};  // else somebody wrote in between
+  }
+
   /// Whether the stores contain what `token` stands for; nothing while that may still come.
   [[nodiscard]] std::optional<std::error_code> reached(const Token& token) const {
     const History history = stream->history();
@@ -528,7 +548,8 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
   TimePoint spare_at_{};
   TimePoint next_ping_{};
   std::uint64_t reported_rejections_ = 0;
-  bool backlog_is_cut_ = false;  // backlog_duration asks for more than backlog_bytes_max
+  bool backlog_is_cut_ = false;                    // backlog_duration asks for more than backlog_bytes_max
+  std::optional<std::pair<Offset, Token>> asked_;  // where the writes ended, where the question after them
   std::vector<PendingWait> waits_;
   std::vector<PendingAcknowledgement> acknowledgement_waits_;
 };

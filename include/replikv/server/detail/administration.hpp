@@ -117,11 +117,16 @@ struct FailoverRequest {
 
 /// Every use inside the server's turn.
 struct Administration {
-  const std::string run_id = [] {
-    auto random = Random::from_system();
-    return ReplicationId::random(random).text();
-  }();
-  const std::chrono::steady_clock::time_point started_at = std::chrono::steady_clock::now();
+  /// `seed`: that of the node, whose replication ids are not to be the same.
+  explicit Administration(std::optional<std::uint64_t> seed = {})
+      : run_id([seed] {
+          Random random = seed ? Random(~*seed) : Random::from_system();
+          return ReplicationId::random(random).text();
+        }()) {}
+
+  const std::string run_id;
+  TimePoint started_at = std::chrono::steady_clock::now();
+  WallTime started_on = Clock().now();
 
   /// Parameters without a meaning here that differ from their presets.
   std::map<std::string, std::string, std::less<>> texts{};

@@ -44,7 +44,7 @@ class Client {
         address(std::move(peer)),
         local_address(std::move(local)),
         connected_at(now),
-        last_heard(now) {}
+        last_active(now) {}
   virtual ~Client() = default;
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -81,7 +81,7 @@ class Client {
   std::string library_name{};
   std::string library_version{};
   const TimePoint connected_at;
-  TimePoint last_heard;  ///< of a whole command
+  TimePoint last_active;  ///< bytes came from it, or left for it, or its wait ended
 
   // --- What it has chosen ---------------------------------------------------------------------------
   std::shared_ptr<const User> user{};  ///< as whom it has logged in; null: as the user "default"

@@ -47,6 +47,7 @@ class ClientLink final : public Client, public LinkEvents, public std::enable_sh
       if (server->closed) return;
       if (is_stalled()) {
         input.keep(bytes);
+        last_active = engine_->now();
         flush(*server);
       } else {
         server->receive(*this, bytes, engine_->now());
@@ -126,10 +127,14 @@ class ClientLink final : public Client, public LinkEvents, public std::enable_sh
     }
     check_output(server, now);
     const EndpointOptions& options = server.options;
-    const bool is_idle = options.idle_timeout.count() > 0 && now - last_heard > options.idle_timeout;
+    if (link_->unsent_bytes() != std::exchange(unsent_before_, link_->unsent_bytes())) last_active = now;
+    // Source  Redis 7.0 clientsCronHandleTimeout: not those who wait to be told something
+    const bool may_be_silent = is_blocked || is_subscriber() || is_monitor;
+    const bool is_idle =
+        !may_be_silent && options.idle_timeout.count() > 0 && now - last_active > options.idle_timeout;
     const bool is_late = server.must_log_in(*this) && options.login_timeout.count() > 0 &&
                          now - login_since > options.login_timeout;
-    if ((is_idle && !is_blocked) || is_late) closing = Closing::now;
+    if (is_idle || is_late) closing = Closing::now;
     if (closing != Closing::no) end(server);
   }
 
@@ -222,6 +227,7 @@ class ClientLink final : public Client, public LinkEvents, public std::enable_sh
   std::shared_ptr<Link> link_;
   std::shared_ptr<LinkEvents> replica_;  // whose link it is by now
   std::optional<TimePoint> over_soft_limit_since_;
+  std::size_t unsent_before_ = 0;  // at the last look
   bool has_been_heard_ = false;
 };
 

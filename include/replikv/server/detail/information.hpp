@@ -107,8 +107,8 @@ using InfoOut = std::string;
 inline void server_section(InfoOut& out, Server& server) {
   using namespace std::chrono;
   const Administration& own = server.administration;
-  const auto uptime = duration_cast<seconds>(steady_clock::now() - own.started_at).count();
-  const auto now = duration_cast<microseconds>(system_clock::now().time_since_epoch()).count();
+  const auto uptime = duration_cast<seconds>(server.clock() - own.started_at).count();
+  const auto now = server.wall_clock().count();
   InfoSection section(out, "Server");
   section.line("redis_version", redis_version);
   section.line("redis_git_sha1", "00000000");

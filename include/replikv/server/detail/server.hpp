@@ -104,8 +104,32 @@ class Server : public std::enable_shared_from_this<Server> {
   CommandTable commands;
   AccessControl access{commands.index()};
   ServerCounts counts;
-  Administration administration;
+  Administration administration{node->options.seed};
   bool closed = false;
+
+  // --- Time -----------------------------------------------------------------------------------------
+
+  /// The first transport listened on gives the endpoint its time: in a simulation a virtual one, in which no
+  /// command takes any.
+  void live_by(const std::shared_ptr<TransportEngine>& engine) {
+    if (home_) return;
+    home_ = engine;
+    administration.started_at = clock();
+    administration.started_on = std::chrono::floor<std::chrono::milliseconds>(WallMicros(wall_clock()));
+  }
+
+  [[nodiscard]] TimePoint clock() const noexcept {
+    return home_ ? home_->now() : std::chrono::steady_clock::now();
+  }
+
+  /// Since 1970. The system's, which is finer than that of the stores, but in a simulation theirs.
+  [[nodiscard]] std::chrono::microseconds wall_clock() const {
+    const bool is_virtual = home_ && home_->is_virtual() && databases_.size() > 0;
+    const auto now = is_virtual
+                         ? WallMicros(databases_[0].now())
+                         : std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
+    return now.time_since_epoch();
+  }
 
   // --- Databases ------------------------------------------------------------------------------------
 
@@ -341,6 +365,7 @@ class Server : public std::enable_shared_from_this<Server> {
   void receive(Client& client, Bytes bytes, TimePoint now) {
     counts.bytes_received += bytes.size();
     now_ = now;
+    if (!bytes.empty()) client.last_active = now;
     client.is_held_up = false;
     client.input.feed(bytes, [this, &client](Bytes all) { return parse(client, all); });
     if (client.input.size() > options.query_buffer_bytes_max) client.closing = Client::Closing::now;
@@ -350,6 +375,7 @@ class Server : public std::enable_shared_from_this<Server> {
   void resume(Client& client, TimePoint now) {
     client.is_blocked = false;
     client.unblock = nullptr;
+    client.last_active = now;
     now_ = now;
     if (!client.postponed.empty()) {
       const auto words = std::exchange(client.postponed, {});
@@ -361,7 +387,6 @@ class Server : public std::enable_shared_from_this<Server> {
 
   /// Judges a command and runs it, or keeps it for EXEC.
   void execute(Client& client, resp::Arguments words) {
-    client.last_heard = now_;
     RegisteredCommand* const command = commands.find(words);
     if (const std::string refusal = refusal_of(client, command, words); !refusal.empty()) {
       return refuse(client, command, refusal);
@@ -395,7 +420,7 @@ class Server : public std::enable_shared_from_this<Server> {
     const std::uint64_t failed_before = command.failed;
     server::Reply reply = client.reply();
     server::Call call(*this, client, keys, command.command.keys, words, reply);
-    const auto began = std::chrono::steady_clock::now();
+    const TimePoint began = clock();
     try {
       command.command.run(call);
     } catch (const server::CommandError& error) {
@@ -405,7 +430,7 @@ class Server : public std::enable_shared_from_this<Server> {
     } catch (const std::bad_alloc&) {
       fail(client, command, answered, "ERR out of memory");
     }
-    const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - began;
+    const std::chrono::nanoseconds took = clock() - began;
     ++command.calls;
     command.microseconds +=
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
@@ -659,19 +684,14 @@ class Server : public std::enable_shared_from_this<Server> {
 
   // --- Looking on -----------------------------------------------------------------------------------
 
-  [[nodiscard]] static std::chrono::microseconds wall_now() {
-    return std::chrono::duration_cast<std::chrono::microseconds>(
-        std::chrono::system_clock::now().time_since_epoch());
-  }
-
   void show_monitors(const Client& client, const RegisteredCommand& command, resp::Arguments words) {
-    monitors.show(client, command, words, wall_now(), options.output_limit.hard_bytes,
+    monitors.show(client, command, words, wall_clock(), options.output_limit.hard_bytes,
                   [this](Client& monitor) { send_soon(monitor); });
   }
 
   void note_time(const Client& client, const RegisteredCommand& command, resp::Arguments words,
                  std::chrono::nanoseconds took) {
-    const std::int64_t at_s = std::chrono::duration_cast<std::chrono::seconds>(wall_now()).count();
+    const std::int64_t at_s = std::chrono::duration_cast<std::chrono::seconds>(wall_clock()).count();
     const auto limit = options.latency_threshold;
     if (limit.count() > 0 && took >= limit) {
       latency.add(command.is(CommandFlag::fast) ? "fast-command" : "command", at_s,
@@ -691,8 +711,11 @@ class Server : public std::enable_shared_from_this<Server> {
     client.is_blocked = true;
   }
 
+  using WallMicros = std::chrono::sys_time<std::chrono::microseconds>;
+
   std::mutex mutex_;
   std::atomic<std::thread::id> inside_{};
+  std::shared_ptr<TransportEngine> home_;
   KeyEvents events_;
   ServedDatabases databases_;
   std::vector<std::shared_ptr<Client>> clients_;

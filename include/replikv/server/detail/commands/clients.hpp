@@ -87,7 +87,7 @@ enum class ClientType : std::uint8_t { normal, replica, pubsub, master };
   field("fd", -1);
   field("name", client.name);
   field("age", seconds(client.connected_at));
-  field("idle", seconds(client.last_heard));
+  field("idle", seconds(client.last_active));
   field("flags", flags_of(client));
   field("db", client.database);
   field("sub", client.subscribed(detail::Subscribed::channel));

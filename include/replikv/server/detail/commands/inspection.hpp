@@ -131,7 +131,8 @@ inline void add_inspection(detail::CommandTable& table) {
   table.add({"time", 1, "loading stale fast", "", {}, time});
   table.add({"lolwut", -1, "readonly fast", "", {}, lolwut});
   // Nothing is saved; like a server that has just begun, it was "saved" when it began.
-  table.add({"lastsave", 1, "loading stale fast", "admin dangerous", {}, [began = Clock().now()](Call& call) {
+  table.add({"lastsave", 1, "loading stale fast", "admin dangerous", {}, [](Call& call) {
+               const WallTime began = call.server.administration.started_on;
                call.reply.integer(std::chrono::floor<std::chrono::seconds>(began).time_since_epoch().count());
              }});
 }

@@ -152,7 +152,7 @@ inline void wait(Call& call) {
   }
   const std::int64_t wanted = integer_of(call[1]);
   const auto timeout = timeout_of(call[2]);
-  const Offset offset = call.server.node->stream->end();
+  const Offset offset = call.server.node->end_of_writes();
   const unsigned confirmed = call.server.node->confirmed(offset);
   if (confirmed >= wanted || call.client.in_multi) return call.reply.integer(confirmed);
   const auto pending =
