@@ -241,8 +241,6 @@ void refuse_what_is_missing(const replikv::RedisConfiguration& configuration) {
   if (value(configuration, "tls-port") != "0" || value(configuration, "tls-replication") == "yes") {
     throw Failed("Fatal error, this server has no TLS: remove tls-port and tls-replication");
   }
-  if (!value(configuration, "aclfile").empty())
-    throw Failed("Fatal error, this server has no ACL file: remove aclfile");
   if (value(configuration, "cluster-enabled") == "yes") {
     throw Failed("Fatal error, this server has no cluster mode: remove cluster-enabled");
   }
@@ -337,6 +335,17 @@ void wait_for_end(Log& log, const std::atomic<bool>& was_asked) {
   log.warning("User requested shutdown...");
 }
 
+/// Users are read only now; a daemon has nothing but its log to say what is wrong with them.
+void use(const replikv::RedisConfiguration& configuration, replikv::RedisEndpoint& endpoint, Log& log) {
+  try {
+    endpoint.use(configuration);
+  } catch (const replikv::ConfigurationError& error) {
+    log.warning("Line " + std::to_string(error.line()) + " of the configuration, '" + error.text() +
+                "': " + error.what());
+    throw;
+  }
+}
+
 void serve(const replikv::RedisConfiguration& configuration, Log& log) {
   replikv::TcpTransport tcp;
   replikv::UnixTransport local;
@@ -349,7 +358,7 @@ void serve(const replikv::RedisConfiguration& configuration, Log& log) {
   replikv::Node node{options, stores};
   std::atomic<bool> was_asked = false;
   replikv::RedisEndpoint endpoint{node};
-  endpoint.use(configuration);
+  use(configuration, endpoint, log);
   endpoint.reach_masters_over(tcp);
   endpoint.on_shutdown([&was_asked] {
     was_asked = true;

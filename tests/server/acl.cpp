@@ -546,6 +546,30 @@ TEST_CASE("channels are permitted by pattern, patterns word for word, several on
   CHECK(judged({"unsubscribe", "secret"}).what == Denied::nothing);
 }
 
+TEST_CASE("acl-pubsub-default says what new users and selectors may hear, as in redis-server") {
+  for (const std::string preset : {"allchannels", "resetchannels"}) {
+    EndpointOptions options;
+    options.new_users_hear_all_channels = preset == "allchannels";
+    options.users = {"early on nopass +@all", "default on nopass +@all (+get)"};
+    BesideRedis both(options, {"--acl-pubsub-default", preset, "--user", "early", "on", "nopass", "+@all",
+                               "--user", "default", "on", "nopass", "+@all", "(+get)"});
+    both.same({"CONFIG GET acl-pubsub-default", "ACL LIST", "ACL SETUSER first", "ACL SETUSER early reset",
+               "ACL SETUSER first (+get) (~x resetchannels &y)", "ACL GETUSER first", "ACL LIST"});
+    both.same({"CONFIG SET acl-pubsub-default ALLchannels", "CONFIG GET acl-pubsub-default", "ACL LIST",
+               "ACL SETUSER second +publish nopass on", "ACL SETUSER third &x",
+               "ACL SETUSER third resetchannels &x", "ACL SETUSER first reset", "ACL SETUSER early (+get)",
+               "ACL LIST", "ACL DRYRUN second publish c m"});
+    both.same({"CONFIG SET acl-pubsub-default resetchannels", "ACL SETUSER fourth",
+               "ACL SETUSER second reset", "ACL LIST", "ACL DRYRUN second publish c m",
+               "CONFIG SET acl-pubsub-default nobody", "CONFIG GET acl-pubsub-default"});
+  }
+  replikv::RedisConfiguration configuration;
+  configuration.read("user a on\nacl-pubsub-default allchannels\n");  // whichever comes first
+  Served served;
+  served.endpoint.use(configuration);
+  CHECK(served.client().command("ACL", "LIST").items[0].text == "user a on &* -@all");
+}
+
 TEST_CASE("changed rules hold at once, for those who are logged in as well") {
   Served served;
   auto admin = served.client();
@@ -621,7 +645,8 @@ TEST_CASE("a configuration file defines users, with quotes where their passwords
   CHECK(client.command("GET", "y").text.starts_with("NOPERM"));
   replikv::RedisConfiguration wrong;
   wrong.read("user b on +nope\nmaxclients 1\n");
-  CHECK_THROWS_WITH_AS(served.endpoint.use(wrong), doctest::Contains("Unknown command"), replikv::Error);
+  CHECK_THROWS_WITH_AS(served.endpoint.use(wrong), doctest::Contains("Unknown command"),
+                       replikv::ConfigurationError);
   CHECK(client.command("AUTH", "pw").text == "OK");
   CHECK(client.command("CONFIG", "GET", "maxclients").items[1].text == "10000");
 }

@@ -274,6 +274,14 @@ inline constexpr Parameter acting[] = {
         fixed(text("aclfile", "")), [](const Settings& all) { return all.endpoint.acl_file; },
         [](Settings& all, std::string_view value) { all.endpoint.acl_file = value; }),
     acts(
+        choice("acl-pubsub-default", "resetchannels", "allchannels resetchannels"),
+        [](const Settings& all) {
+          return std::string(all.endpoint.new_users_hear_all_channels ? "allchannels" : "resetchannels");
+        },
+        [](Settings& all, std::string_view value) {
+          all.endpoint.new_users_hear_all_channels = value == "allchannels";
+        }),
+    acts(
         number("acllog-max-len", "128", 0, integer_max),
         [](const Settings& all) { return std::to_string(all.endpoint.acl_log_entries_max); },
         [](Settings& all, std::string_view value) {
@@ -360,7 +368,6 @@ inline constexpr Parameter acting[] = {
 
 /// Kept and shown.
 inline constexpr Parameter kept[] = {
-    choice("acl-pubsub-default", "resetchannels", "allchannels resetchannels"),
     number("active-defrag-cycle-max", "25", 1, 99),
     number("active-defrag-cycle-min", "1", 1, 99),
     bytes("active-defrag-ignore-bytes", "104857600", 0, integer_max),

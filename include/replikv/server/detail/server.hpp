@@ -61,6 +61,10 @@ struct Pause {
   bool writes_only;
 };
 
+[[nodiscard]] inline NewChannels new_channels(const EndpointOptions& options) noexcept {
+  return options.new_users_hear_all_channels ? NewChannels::all : NewChannels::none;
+}
+
 /// Every call inside a `Turn`, unless it says otherwise.
 class Server : public std::enable_shared_from_this<Server>, private WriteObserver {
  public:
@@ -302,12 +306,15 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
 
   /// Defines the users of the options; the commands that their rules name must be known by now. Throws
   /// `Errc::bad_option`, and then nothing has changed.
-  void define_users() { define_users(options, access); }
+  void define_users() {
+    const std::string wrong = define_users(options, access);
+    if (!wrong.empty()) throw_error(Errc::bad_option, wrong);
+  }
 
-  /// The same for others, to see whether they could be.
-  void check_users(const EndpointOptions& other) const {
+  /// What would be wrong with those of other options, and in `*wrong_at` the place of the line that is.
+  [[nodiscard]] std::string check_users(const EndpointOptions& other, std::size_t* wrong_at) const {
     AccessControl tried(commands.index());
-    define_users(other, tried);
+    return define_users(other, tried, wrong_at);
   }
 
   [[nodiscard]] const User& user_of(const Client& client) const noexcept {
@@ -559,15 +566,16 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
     return {};
   }
 
-  static void define_users(const EndpointOptions& chosen, AccessControl& users) {
+  [[nodiscard]] static std::string define_users(const EndpointOptions& chosen, AccessControl& users,
+                                                std::size_t* wrong_at = nullptr) {
+    users.start_with(new_channels(chosen));
     if (!chosen.users.empty() && !chosen.acl_file.empty()) {
-      throw_error(Errc::bad_option,
-                  "users and acl_file are both given; define users in one of them, so that it is clear which "
-                  "rules hold");
+      return "users and acl_file are both given; define users in one of them, so that it is clear which "
+             "rules hold";
     }
-    std::string wrong = users.define(chosen.users);
+    std::string wrong = users.define(chosen.users, wrong_at);
     if (wrong.empty() && !chosen.acl_file.empty()) wrong = users.load(chosen.acl_file);
-    if (!wrong.empty()) throw_error(Errc::bad_option, wrong);
+    return wrong;
   }
 
   template <class Predicate>
