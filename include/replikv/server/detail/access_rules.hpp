@@ -171,9 +171,17 @@ struct JudgedCall {
     return words.size() > 3 && std::any_of(words.begin() + 3, words.end(),
                                            [](std::string_view word) { return is_same_word(word, "get"); });
   }
+  // What is not understood might write.
   [[nodiscard]] bool bitfield_writes() const noexcept {
     for (std::size_t i = 2; i < words.size(); ++i) {
-      if (is_same_word(words[i], "set") || is_same_word(words[i], "incrby")) return true;
+      const std::size_t left = words.size() - i - 1;
+      if (is_same_word(words[i], "get") && left >= 2) {
+        i += 2;
+      } else if (is_same_word(words[i], "overflow") && left >= 1) {
+        i += 1;
+      } else {
+        return true;
+      }
     }
     return false;
   }
@@ -229,6 +237,14 @@ class Selector {
       }
     }
     return judge_channels(call);
+  }
+
+  /// Whether there is no key that may not be accessed so.
+  [[nodiscard]] bool allows_any_key(KeyAccess wanted) const noexcept {
+    const auto needed = static_cast<int>(wanted);
+    return all_keys_ || std::any_of(keys_.begin(), keys_.end(), [needed](const RuleTexts::Text& rule) {
+             return rule.text == "*" && (static_cast<int>(rule.access) & needed) == needed;
+           });
   }
 
   /// A pattern that is subscribed to must be one of the rules', word for word.
@@ -516,6 +532,14 @@ class User {
       if (other.what == Denied::nothing || says_more) verdict = other;
     }
     return verdict;
+  }
+
+  /// Whether one selector allows all of a call, and to read whatever keys it comes upon.
+  [[nodiscard]] bool may_read_any_key(const JudgedCall& call) const {
+    const auto allows = [&call](const Selector& selector) {
+      return selector.allows_any_key(KeyAccess::read) && selector.judge(call).what == Denied::nothing;
+    };
+    return allows(root_) || std::any_of(selectors_.begin(), selectors_.end(), allows);
   }
 
   [[nodiscard]] bool may_use_channel(std::string_view channel, bool is_pattern) const noexcept {

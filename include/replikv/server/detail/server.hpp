@@ -371,10 +371,16 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
   }
   [[nodiscard]] Verdict judge(const User& user, const RegisteredCommand& command,
                               resp::Arguments words) const {
-    const server::Command& its = command.command;
-    const auto keys = its.find_keys ? its.find_keys(words) : its.keys.of(words);
-    return user.judge(
-        {command.number, commands.index()[command.number], command.is(CommandFlag::no_auth), words, keys});
+    const auto keys = keys_of(command.command, words);
+    return user.judge(judged(command, words, keys));
+  }
+  /// Whether a client that may call a command may also read every key that the values of others lead to.
+  [[nodiscard]] bool may_read_any_key(const Client& client, resp::Arguments words) {
+    const User& user = user_of(client);
+    const RegisteredCommand* const command = commands.find(words);
+    if (user.is_unrestricted() || command == nullptr) return true;
+    const auto keys = keys_of(command->command, words);
+    return user.may_read_any_key(judged(*command, words, keys));
   }
 
   /// Ends the links of those that cost more than they may.
@@ -490,6 +496,15 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
   [[nodiscard]] TimePoint now() const noexcept { return now_; }
 
  private:
+  [[nodiscard]] static std::vector<std::string_view> keys_of(const server::Command& command,
+                                                             resp::Arguments words) {
+    return command.find_keys ? command.find_keys(words) : command.keys.of(words);
+  }
+  [[nodiscard]] JudgedCall judged(const RegisteredCommand& command, resp::Arguments words,
+                                  std::span<const std::string_view> keys) const {
+    return {command.number, commands.index()[command.number], command.is(CommandFlag::no_auth), words, keys};
+  }
+
   // Why a command that was queued may no longer be run; empty if it may.
   [[nodiscard]] std::string refusal_in_exec(Client& client, const RegisteredCommand& command,
                                             resp::Arguments words) {
