@@ -836,6 +836,14 @@ std::string log_text(RedisClient& client) {
   return text;
 }
 
+/// "id=1 addr=x" as "id addr".
+std::string field_names_of(const std::string& client) {
+  std::istringstream in(client);
+  std::string names;
+  for (std::string word; in >> word;) names += word.substr(0, word.find('=')) + " ";
+  return names;
+}
+
 TEST_CASE("refusals are recorded, and repeated ones counted, as redis-server does") {
   BesideRedis both;
   both.same("ACL SETUSER u on >p ~k* +get +set");
@@ -845,6 +853,10 @@ TEST_CASE("refusals are recorded, and repeated ones counted, as redis-server doe
   auto ours = both.ours().client();
   auto theirs = both.theirs().client();
   CHECK(log_text(ours) == log_text(theirs));
+  CHECK(field_names_of(ours.command("ACL", "LOG").items[0].items[13].text) ==
+        field_names_of(theirs.command("ACL", "LOG").items[0].items[13].text));
+  CHECK(ours.command("ACL", "LOG").items[1].items[13].text.find(" cmd=get user=u ") != std::string::npos);
+  CHECK(theirs.command("ACL", "LOG").items[1].items[13].text.find(" cmd=get user=u ") != std::string::npos);
   both.same("ACL LOG RESET");
   both.same("ACL LOG");
 }

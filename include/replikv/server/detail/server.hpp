@@ -11,6 +11,7 @@
 #include <replikv/server/detail/access_control.hpp>
 #include <replikv/server/detail/administration.hpp>
 #include <replikv/server/detail/client.hpp>
+#include <replikv/server/detail/client_line.hpp>
 #include <replikv/server/detail/command_table.hpp>
 #include <replikv/server/detail/latency.hpp>
 #include <replikv/server/detail/lost_keys.hpp>
@@ -424,11 +425,11 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
   void execute(Client& client, resp::Arguments words) {
     client.last_heard = now_;
     RegisteredCommand* const command = commands.find(words);
+    client.last_command = command;
     if (const std::string refusal = refusal_of(client, command, words); !refusal.empty()) {
       return refuse(client, command, refusal);
     }
     if (pause_ && postpone(client, *command, words)) return;
-    client.last_command = command;
     if (client.in_multi && !command->is(CommandFlag::no_multi) && !ends_multi(*command)) {
       return queue(client, *command, words);
     }
@@ -626,10 +627,7 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
     entry.object = object.substr(0, AccessLog::text_bytes_max);
     entry.user = user.substr(0, AccessLog::text_bytes_max);
     entry.at = now_;
-    entry.client = "id=" + std::to_string(client.id) + " addr=" + client.address +
-                   " laddr=" + client.local_address + " name=" + client.name +
-                   " db=" + std::to_string(client.database) + " user=" + user_of(client).name +
-                   " resp=" + std::to_string(static_cast<int>(client.protocol));
+    entry.client = client_line(client, now_);
     access.log.add(std::move(entry), options.acl_log_entries_max);
   }
 
