@@ -2,15 +2,19 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <string>
 #include <string_view>
+#include <tests/interop/eventually.hpp>
+#include <tests/interop/redis_client.hpp>
 #include <tests/server/beside_redis.hpp>
 #include <tests/server/served.hpp>
 #include <vector>
 
 namespace {
 
+using interop::eventually;
 using served::BesideRedis;
 using served::Served;
 
@@ -115,6 +119,71 @@ TEST_CASE("INFO counts what happens") {
   CHECK(after.at("total_error_replies") == "0");
   CHECK_FALSE(after.contains("cmdstat_get"));
   CHECK_FALSE(after.contains("errorstat_ERR"));
+}
+
+TEST_CASE("INFO counts what links to replicas and masters carry") {
+  Served master;
+  Served replica;
+  auto at_master = master.client();
+  auto at_replica = replica.client();
+  const std::string value(100'000, 'v');
+  CHECK(at_master.command("SET", "early", value).text == "OK");  // in the snapshot
+  CHECK(at_replica.command("REPLICAOF", "127.0.0.1", std::to_string(master.port())).text == "OK");
+  REQUIRE(eventually([&] { return at_replica.command("GET", "early").text == value; }));
+  const auto stat = [](interop::RedisClient& client, const std::string& name) {
+    return std::stoull(fields_of(client.command("INFO", "stats").text).at(name));
+  };
+  CHECK(stat(at_master, "total_net_repl_output_bytes") > 100'000);
+  CHECK(stat(at_replica, "total_net_repl_input_bytes") > 100'000);
+  CHECK(at_master.command("CONFIG", "RESETSTAT").text == "OK");
+  CHECK(at_replica.command("CONFIG", "RESETSTAT").text == "OK");
+
+  CHECK(at_master.command("SET", "late", value).text == "OK");  // in the stream
+  REQUIRE(eventually([&] { return at_replica.command("GET", "late").text == value; }));
+  for (const auto bytes :
+       {stat(at_master, "total_net_repl_output_bytes"), stat(at_replica, "total_net_repl_input_bytes")}) {
+    CHECK(bytes > 100'000);
+    CHECK(bytes < 110'000);
+  }
+  CHECK(stat(at_master, "total_net_repl_input_bytes") == 0);
+  CHECK(stat(at_replica, "total_net_repl_output_bytes") == 0);
+  CHECK(stat(at_master, "total_net_output_bytes") > 100'000);
+  CHECK(stat(at_replica, "total_net_input_bytes") > 100'000);
+  CHECK(eventually([&] {
+    return fields_of(at_replica.command("INFO", "stats").text).at("instantaneous_input_repl_kbps") != "0.00";
+  }));
+}
+
+TEST_CASE("INFO knows the largest request and the largest reply of the last seconds") {
+  Served served;
+  auto client = served.client();
+  const auto most = [&client](const std::string& name) {
+    return std::stoull(fields_of(client.command("INFO", "clients").text).at(name));
+  };
+  CHECK(most("client_recent_max_input_buffer") > 0);
+  CHECK(most("client_recent_max_input_buffer") < 1000);
+  CHECK(client.command("SET", "k", std::string(300'000, 'v')).text == "OK");
+  const auto input = most("client_recent_max_input_buffer");
+  CHECK(input > 60'000);  // it may have come in pieces
+  CHECK(input < 400'000);
+  CHECK(most("client_recent_max_output_buffer") < 300'000);
+  CHECK(client.command("GET", "k").text.size() == 300'000);
+  CHECK(most("client_recent_max_output_buffer") >= 300'000);
+
+  replikv::detail::RecentPeak peak;
+  replikv::TimePoint now{std::chrono::hours(1)};
+  peak.pass(now);
+  peak.note(7);
+  peak.note(5);
+  for (int second = 0; second < 7; ++second) {
+    CHECK(peak.largest() == 7);
+    peak.pass(now += std::chrono::seconds(1));
+    peak.pass(now);
+  }
+  CHECK(peak.largest() == 7);
+  peak.note(3);
+  peak.pass(now += std::chrono::seconds(1));
+  CHECK(peak.largest() == 3);
 }
 
 TEST_CASE("COMMAND tells of each command what redis-server tells") {

@@ -45,6 +45,8 @@ struct EndpointOptions {
   std::chrono::microseconds slowlog_slower_than{10'000};  ///< slowlog-log-slower-than; negative: never
   std::size_t slowlog_entries_max = 128;                  ///< slowlog-max-len
   std::chrono::milliseconds latency_threshold{0};         ///< latency-monitor-threshold; 0: not watched
+  bool latency_tracking = true;  ///< latency-tracking: the times of every command are counted
+  std::vector<double> latency_percentiles{50, 99, 99.9};  ///< latency-tracking-info-percentiles: in INFO
   std::string notify_keyspace_events{};                   ///< "KEA": which, and on which channels
 
   // --- On a replica ----------------------------------------------------------------------------------

@@ -136,8 +136,9 @@ class RewrittenFile {
       case Parameter::Kind::text:
         return value.empty() ? std::vector<std::string>() : one(in_quotes(name, value));
       case Parameter::Kind::words:
-        if (value.empty()) return parameter.name == "save" ? one(name + "\"\"") : std::vector<std::string>();
-        return {name + value};
+        if (!value.empty()) return {name + value};
+        return parameter.name == "save" || !parameter.preset.empty() ? one(name + "\"\"")
+                                                                     : std::vector<std::string>();
       default: return {name + value};
     }
   }

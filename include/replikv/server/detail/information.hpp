@@ -135,16 +135,14 @@ inline void server_section(InfoOut& out, Server& server) {
 inline void clients_section(InfoOut& out, Server& server) {
   const auto blocked = std::count_if(server.clients().begin(), server.clients().end(),
                                      [](const auto& client) { return client->is_blocked; });
-  std::size_t input_max = 0;
-  for (const auto& client : server.clients()) input_max = std::max(input_max, client->input.size());
   InfoSection section(out, "Clients");
   const auto replicas = std::count_if(server.clients().begin(), server.clients().end(),
                                       [](const auto& client) { return client->is_replica(); });
   section.line("connected_clients", server.clients().size() - static_cast<std::size_t>(replicas));
   section.line("cluster_connections", 0);
   section.line("maxclients", server.options.clients_max);
-  section.line("client_recent_max_input_buffer", input_max);
-  section.line("client_recent_max_output_buffer", 0);
+  section.line("client_recent_max_input_buffer", server.administration.client_input.largest());
+  section.line("client_recent_max_output_buffer", server.administration.client_output.largest());
   section.line("blocked_clients", blocked);
   section.zeros({"tracking_clients", "clients_in_timeout_table"});
 }
@@ -217,13 +215,15 @@ inline void stats_section(InfoOut& out, Server& server) {
   section.line("total_connections_received", counts.connections_received);
   section.line("total_commands_processed", counts.commands_processed);
   section.line("instantaneous_ops_per_sec", own.commands.per_second());
-  section.line("total_net_input_bytes", counts.bytes_received);
-  section.line("total_net_output_bytes", counts.bytes_sent);
-  section.zeros({"total_net_repl_input_bytes", "total_net_repl_output_bytes"});
-  section.line("instantaneous_input_kbps", hundredths(share_of(own.bytes_in.per_second(), 1024)));
-  section.line("instantaneous_output_kbps", hundredths(share_of(own.bytes_out.per_second(), 1024)));
-  section.line("instantaneous_input_repl_kbps", "0.00");
-  section.line("instantaneous_output_repl_kbps", "0.00");
+  const auto kilobytes = [](const Rate& rate) { return hundredths(share_of(rate.per_second(), 1024)); };
+  section.line("total_net_input_bytes", counts.bytes_received + counted.bytes_from_masters);
+  section.line("total_net_output_bytes", counts.bytes_sent + counted.bytes_to_replicas);
+  section.line("total_net_repl_input_bytes", counted.bytes_from_masters);
+  section.line("total_net_repl_output_bytes", counted.bytes_to_replicas);
+  section.line("instantaneous_input_kbps", kilobytes(own.bytes_in));
+  section.line("instantaneous_output_kbps", kilobytes(own.bytes_out));
+  section.line("instantaneous_input_repl_kbps", kilobytes(own.bytes_from_masters));
+  section.line("instantaneous_output_repl_kbps", kilobytes(own.bytes_to_replicas));
   section.line("rejected_connections", counts.connections_rejected);
   section.line("sync_full", counted.full_resyncs);
   section.line("sync_partial_ok", counted.partial_resyncs);
@@ -287,7 +287,25 @@ inline void errorstats_section(InfoOut& out, Server& server) {
   }
 }
 
-inline void latencystats_section(InfoOut& out, Server&) { InfoSection(out, "Latencystats"); }
+/// "4.015": microseconds with their thousandths.
+[[nodiscard]] inline std::string thousandths(std::chrono::nanoseconds time) {
+  const std::string fraction = std::to_string(1000 + time.count() % 1000).substr(1);
+  return std::to_string(time.count() / 1000) + "." + fraction;
+}
+
+inline void latencystats_section(InfoOut& out, Server& server) {
+  InfoSection section(out, "Latencystats");
+  if (!server.options.latency_tracking) return;
+  for (const RegisteredCommand& each : server.commands.all()) {
+    if (each.latency.calls() == 0) continue;
+    std::string text;
+    for (const double percent : server.options.latency_percentiles) {
+      text.append(text.empty() ? "p" : ",p").append(percentile_text(percent)).append("=");
+      text += thousandths(each.latency.percentile(percent));
+    }
+    section.line("latency_percentiles_usec_" + each.command.name, text);
+  }
+}
 
 inline void cluster_section(InfoOut& out, Server&) { InfoSection(out, "Cluster").line("cluster_enabled", 0); }
 

@@ -402,6 +402,7 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
   /// Takes what a client sent, runs the commands that are whole, and appends the replies to its output.
   void receive(Client& client, Bytes bytes, TimePoint now) {
     counts.bytes_received += bytes.size();
+    administration.client_input.note(client.input.size() + bytes.size());
     now_ = now;
     client.is_held_up = false;
     client.input.feed(bytes, [this, &client](Bytes all) { return parse(client, all); });
@@ -471,7 +472,7 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
     ++command.calls;
     command.microseconds +=
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
-    command.latency.add(took);
+    if (options.latency_tracking) command.latency.add(took);
     ++counts.commands_processed;
     if (!lost_keys_->empty()) [[unlikely]]
       tell_losses();
@@ -689,6 +690,10 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
     own.commands.sample(counts.commands_processed, now);
     own.bytes_in.sample(counts.bytes_received, now);
     own.bytes_out.sample(counts.bytes_sent, now);
+    own.bytes_from_masters.sample(node->bytes_from_masters.load(std::memory_order_relaxed), now);
+    own.bytes_to_replicas.sample(node->bytes_to_replicas.load(std::memory_order_relaxed), now);
+    own.client_input.pass(now);
+    own.client_output.pass(now);
     own.memory_bytes_peak = std::max(own.memory_bytes_peak, SharedMemory::bytes(*node));
     own.memory.share(*node);
   }

@@ -111,6 +111,7 @@ inline void config_resetstat(Call& call) {
   server.administration.reset_counts(*server.node);
   for (detail::RegisteredCommand& command : server.commands.all()) {
     command.calls = command.microseconds = command.rejected = command.failed = 0;
+    command.latency.clear();
   }
   call.reply.ok();
 }
