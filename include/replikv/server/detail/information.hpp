@@ -314,8 +314,10 @@ inline void keyspace_section(InfoOut& out, Server& server) {
   for (std::size_t i = 0; i < server.node->databases.size(); ++i) {
     const Database& database = *server.node->databases[i];
     if (database.size() == 0) continue;
-    section.line("db" + std::to_string(i), "keys=" + std::to_string(database.size()) + ",expires=" +
-                                               std::to_string(database.expiring()) + ",avg_ttl=0");
+    section.line("db" + std::to_string(i),
+                 "keys=" + std::to_string(database.size()) +
+                     ",expires=" + std::to_string(database.expiring()) +
+                     ",avg_ttl=" + std::to_string(database.mean_time_left().count()));
   }
 }
 
