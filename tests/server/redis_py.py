@@ -315,7 +315,8 @@ def users():
     assert server.acl_log()[0]["username"] == "py"
     assert server.acl_log_reset() is True
     assert server.acl_deluser("py") == 1
-    raises(redis.ResponseError, user.ping, saying="WRONGPASS")  # its link was closed, and it logs in again
+    raises(redis.RedisError, user.ping)  # its link is closed: it finds that out, or fails to log in again
+    raises(redis.ResponseError, connect(username="py", password="second").ping, saying="WRONGPASS")
 
 
 if __name__ == "__main__":
