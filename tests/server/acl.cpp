@@ -870,8 +870,10 @@ TEST_CASE("the log keeps the last refusals, and no more than so many bytes of ea
   CHECK(client.command("AUTH", "u", "x").text == "OK");
   for (int i = 0; i < 40; ++i) client.command("GET", std::string(100'000, 'k') + std::to_string(i));
   for (int i = 0; i < 40; ++i) client.command("GET", std::to_string(i));
+  client.command("HELLO", "2", "SETNAME", std::string(100'000, 'n'));
   client.command("GET", std::string(100'000, 'k'));
   const auto log = client.command("ACL", "LOG", 1000);
+  CHECK(log.items[0].items[13].text.size() == AccessLog::client_bytes_max);
   CHECK(log.items.size() == 5);
   CHECK(log.items[0].items[7].text == std::string(AccessLog::text_bytes_max, 'k'));
   CHECK(log.items[1].items[7].text == "39");

@@ -98,7 +98,7 @@ TEST_CASE("INFO counts what happens") {
   client.command("NOPE");
   client.command("SELECT", "3");
   client.command("SET", "k", "v");
-  served.stores[3].set("later", "v", std::chrono::hours(1));
+  served.stores[3].set("later", "v", std::chrono::seconds(3650));
   const auto fields = fields_of(client.command("INFO", "everything").text);
   CHECK(fields.at("keyspace_hits") == "1");
   CHECK(fields.at("keyspace_misses") == "1");
@@ -106,11 +106,15 @@ TEST_CASE("INFO counts what happens") {
   CHECK(fields.at("errorstat_ERR") == "count=1");
   CHECK(fields.at("cmdstat_get").starts_with("calls=2,usec="));
   CHECK(fields.at("db0") == "keys=1,expires=0,avg_ttl=0");
-  CHECK(fields.at("db3").starts_with("keys=2,expires=1,avg_ttl=35"));
+  CHECK(fields.at("db3").starts_with("keys=2,expires=1,avg_ttl=36"));
   CHECK(fields.at("connected_clients") == "1");
   CHECK(fields.at("run_id").size() == 40);
   CHECK(fields.at("tcp_port") == std::to_string(served.port()));
   CHECK(fields.at("total_commands_processed") == "5");
+  CHECK(fields.at("total_reads_processed") == "7");  // with the one that failed, and this one
+  CHECK(fields.at("total_writes_processed") == "6");
+  CHECK(std::stoull(fields.at("mem_clients_normal")) > 0);
+  CHECK(fields.at("mem_clients_slaves") == "0");
   CHECK(std::stoull(fields.at("used_memory")) > 0);
 
   client.command("CONFIG", "RESETSTAT");
@@ -145,6 +149,7 @@ TEST_CASE("INFO counts what links to replicas and masters carry") {
     CHECK(bytes > 100'000);
     CHECK(bytes < 110'000);
   }
+  CHECK(std::stoull(fields_of(at_master.command("INFO", "memory").text).at("mem_clients_slaves")) > 0);
   CHECK(stat(at_master, "total_net_repl_input_bytes") == 0);
   CHECK(stat(at_replica, "total_net_repl_output_bytes") == 0);
   CHECK(stat(at_master, "total_net_output_bytes") > 100'000);

@@ -43,7 +43,8 @@ struct AccessLogEntry {
 /// The last refusals, newest first. One that is repeated within a minute is counted instead.
 class AccessLog {
  public:
-  static constexpr std::size_t text_bytes_max = 1024;  ///< of what was refused, and to whom
+  static constexpr std::size_t text_bytes_max = 1024;    ///< of what was refused, and to whom
+  static constexpr std::size_t client_bytes_max = 4096;  ///< of who asked
 
   void add(AccessLogEntry entry, std::size_t entries_max) {
     const auto end = entries_.begin() + static_cast<std::ptrdiff_t>(std::min(entries_.size(), looked_at));

@@ -36,6 +36,12 @@ namespace replikv::inline v0_1::detail {
   return text.empty() ? "N" : text;
 }
 
+/// What a client takes of memory: itself, and what it has sent, is owed and has the server keep.
+[[nodiscard]] inline std::size_t bytes_of_client(const Client& client) {
+  return sizeof(client) + client.input.size() + client.output.capacity() + client.unsent_bytes() +
+         client.queue_bytes + client.subscription_bytes;
+}
+
 /// What CLIENT LIST says of one client, without the line's end.
 ///
 /// Source  Redis 7.0 catClientInfoString; lib-name and lib-ver, of 7.2, where they are set
@@ -54,7 +60,6 @@ namespace replikv::inline v0_1::detail {
     return std::max<std::int64_t>(std::chrono::duration_cast<std::chrono::seconds>(now - since).count(), 0);
   };
   const std::size_t unsent = client.unsent_bytes();
-  const std::size_t kept = client.queue_bytes + client.subscription_bytes;
   field("id", client.id);
   field("addr", client.address);
   field("laddr", client.local_address);
@@ -77,7 +82,7 @@ namespace replikv::inline v0_1::detail {
   field("obl", client.output.size());
   field("oll", unsent > 0 ? 1 : 0);
   field("omem", unsent);
-  field("tot-mem", sizeof(client) + client.input.size() + client.output.capacity() + unsent + kept);
+  field("tot-mem", bytes_of_client(client));
   field("events", unsent > 0 ? "rw" : "r");
   field("cmd", client.last_command != nullptr ? std::string_view(client.last_command->command.name) : "NULL");
   field("user", client.user_name());

@@ -4,6 +4,7 @@
 
 #include <replikv/replication/info.hpp>
 #include <replikv/server/detail/administration.hpp>
+#include <replikv/server/detail/client_line.hpp>
 #include <replikv/server/detail/command_table.hpp>
 #include <replikv/server/detail/parameters.hpp>
 #include <replikv/server/detail/server.hpp>
@@ -153,6 +154,11 @@ inline void memory_section(InfoOut& out, Server& server) {
   const std::uint64_t peak = std::max(server.administration.memory_bytes_peak, used);
   const MemoryOptions limit = server.administration.memory.options(*server.node);
   const std::uint64_t backlog = server.node->info().history.backlog_bytes;
+  std::uint64_t replicas = 0;
+  std::uint64_t others = 0;
+  for (const auto& client : server.clients()) {
+    (client->is_replica() ? replicas : others) += bytes_of_client(*client);
+  }
   InfoSection section(out, "Memory");
   section.bytes("used_memory", used);
   section.bytes("used_memory_rss", resident);
@@ -182,7 +188,9 @@ inline void memory_section(InfoOut& out, Server& server) {
   section.line("mem_not_counted_for_evict", 0);
   section.line("mem_replication_backlog", backlog);
   section.line("mem_total_replication_buffers", backlog);
-  section.zeros({"mem_clients_slaves", "mem_clients_normal", "mem_cluster_links", "mem_aof_buffer"});
+  section.line("mem_clients_slaves", replicas);
+  section.line("mem_clients_normal", others);
+  section.zeros({"mem_cluster_links", "mem_aof_buffer"});
   section.line("mem_allocator", "libc");
   section.zeros({"active_defrag_running", "lazyfree_pending_objects", "lazyfreed_objects"});
 }
@@ -244,8 +252,10 @@ inline void stats_section(InfoOut& out, Server& server) {
                  "tracking_total_keys", "tracking_total_items", "tracking_total_prefixes",
                  "unexpected_error_replies"});
   section.line("total_error_replies", counts.error_replies);
-  section.zeros({"dump_payload_sanitizations", "total_reads_processed", "total_writes_processed",
-                 "io_threaded_reads_processed", "io_threaded_writes_processed", "reply_buffer_shrinks",
+  section.line("dump_payload_sanitizations", 0);
+  section.line("total_reads_processed", counts.reads);
+  section.line("total_writes_processed", counts.writes);
+  section.zeros({"io_threaded_reads_processed", "io_threaded_writes_processed", "reply_buffer_shrinks",
                  "reply_buffer_expands"});
 }
 

@@ -51,6 +51,8 @@ struct ServerCounts {
   std::uint64_t commands_processed = 0;
   std::uint64_t bytes_received = 0;
   std::uint64_t bytes_sent = 0;
+  std::uint64_t reads = 0;
+  std::uint64_t writes = 0;
   std::uint64_t keyspace_hits = 0;
   std::uint64_t keyspace_misses = 0;
   std::uint64_t error_replies = 0;
@@ -402,6 +404,7 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
   /// Takes what a client sent, runs the commands that are whole, and appends the replies to its output.
   void receive(Client& client, Bytes bytes, TimePoint now) {
     counts.bytes_received += bytes.size();
+    if (!bytes.empty()) ++counts.reads;
     administration.client_input.note(client.input.size() + bytes.size());
     now_ = now;
     client.is_held_up = false;
@@ -628,7 +631,7 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
     entry.object = object.substr(0, AccessLog::text_bytes_max);
     entry.user = user.substr(0, AccessLog::text_bytes_max);
     entry.at = now_;
-    entry.client = client_line(client, now_);
+    entry.client = client_line(client, now_).substr(0, AccessLog::client_bytes_max);
     access.log.add(std::move(entry), options.acl_log_entries_max);
   }
 
