@@ -2,6 +2,9 @@
 // whatever else starts one. Replicas and masters may be redis-servers.
 #include <replikv/asio.hpp>
 #include <replikv/server.hpp>
+#ifdef NODE_HAS_TLS
+#include <replikv/tls.hpp>
+#endif
 
 #include <algorithm>
 #include <array>
@@ -16,6 +19,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <sstream>
@@ -226,23 +230,43 @@ void become_daemon() {
 }
 
 /// Directives that this program acts on; the library knows them by name only.
-constexpr std::array own_directives{"bind",     "daemonize", "databases", "dir",        "logfile",
-                                    "loglevel", "pidfile",   "port",      "unixsocket", "unixsocketperm"};
+constexpr std::array own_directives{"bind",     "daemonize",       "databases",  "dir",
+                                    "logfile",  "loglevel",        "pidfile",    "port",
+                                    "tls-port", "tls-replication", "unixsocket", "unixsocketperm"};
+#ifdef NODE_HAS_TLS
+constexpr std::array tls_directives{
+    "tls-auth-clients",     "tls-ca-cert-dir",     "tls-ca-cert-file",
+    "tls-cert-file",        "tls-ciphers",         "tls-ciphersuites",
+    "tls-client-cert-file", "tls-client-key-file", "tls-client-key-file-pass",
+    "tls-key-file",         "tls-key-file-pass",   "tls-prefer-server-ciphers",
+    "tls-protocols"};
+#else
+constexpr std::array<const char*, 0> tls_directives{};
+#endif
 
 void warn_of_the_rest(const replikv::RedisConfiguration& configuration, Log& log) {
+  const auto is_among = [](const auto& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
   for (const std::string& name : configuration.without_meaning()) {
-    if (std::find(own_directives.begin(), own_directives.end(), name) != own_directives.end()) continue;
+    if (is_among(own_directives, name) || is_among(tls_directives, name)) continue;
     log.warning("The directive '" + name + "' has no effect in this server");
   }
 }
 
+/// Of several, the one that INFO shows too.
+std::string first_port(const replikv::RedisConfiguration& configuration) {
+  const std::string port = value(configuration, "port");
+  return port != "0" ? port : value(configuration, "tls-port");
+}
+
 /// What cannot be had must not be promised.
 void refuse_what_is_missing(const replikv::RedisConfiguration& configuration) {
-  if (value(configuration, "tls-port") != "0" || value(configuration, "tls-replication") == "yes") {
-    throw Failed("Fatal error, this server has no TLS: remove tls-port and tls-replication");
-  }
   if (value(configuration, "cluster-enabled") == "yes") {
     throw Failed("Fatal error, this server has no cluster mode: remove cluster-enabled");
+  }
+  if (first_port(configuration) == "0" && value(configuration, "unixsocket").empty()) {
+    throw Failed("Configured to not listen anywhere, exiting.");
   }
 }
 
@@ -265,23 +289,24 @@ std::string address_of(std::string_view host, const std::string& port) {
          ":" + port;
 }
 
-void listen_to_tcp(const replikv::RedisConfiguration& configuration, replikv::RedisEndpoint& endpoint,
-                   const replikv::TcpTransport& tcp, Log& log) {
-  const std::string port = value(configuration, "port");
-  if (port == "0") return;
+/// At every address of bind. `kind` is what redis-server calls the transport.
+template <class T>
+void listen_to(const std::string& port, const std::string& kind, const T& transport,
+               const replikv::RedisConfiguration& configuration, replikv::RedisEndpoint& endpoint, Log& log) {
+  const auto fail = [&] { throw Failed("Failed listening on port " + port + " (" + kind + "), aborting."); };
   unsigned listening = 0;
   for (const std::string& host : words_of(value(configuration, "bind"))) {
     std::error_code error;
-    endpoint.listen(tcp, address_of(host, port), error);
+    endpoint.listen(transport, address_of(host, port), error);
     if (!error) {
       ++listening;
     } else if (!host.starts_with('-')) {  // a dash: it may be missing
       log.warning("Warning: Could not create server TCP listening socket " + host + ":" + port +
                   ": bind: " + error.message());
-      throw Failed("Failed listening on port " + port + " (TCP), aborting.");
+      fail();
     }
   }
-  if (listening == 0) throw Failed("Failed listening on port " + port + " (TCP), aborting.");
+  if (listening == 0) fail();
 }
 
 void listen_to_unix(const replikv::RedisConfiguration& configuration, replikv::RedisEndpoint& endpoint,
@@ -312,6 +337,53 @@ class PidFile {
  private:
   std::string path_;
 };
+
+// --- TLS ---------------------------------------------------------------------------------------------------
+
+#ifdef NODE_HAS_TLS
+using SecureTransport = replikv::TlsTransport;
+
+replikv::TlsOptions tls_options(const replikv::RedisConfiguration& configuration) {
+  for (const char* needed : {"tls-cert-file", "tls-key-file"}) {
+    if (value(configuration, needed).empty())
+      throw Failed(std::string("Failed to configure TLS: No ") + needed + " configured!");
+  }
+  if (value(configuration, "tls-ca-cert-file").empty() && value(configuration, "tls-ca-cert-dir").empty() &&
+      (value(configuration, "tls-auth-clients") != "no" || value(configuration, "tls-replication") == "yes"))
+    throw Failed(
+        "Failed to configure TLS: Either tls-ca-cert-file or tls-ca-cert-dir must be specified when "
+        "tls-replication or tls-auth-clients are enabled!");
+  return replikv::tls_options_of(configuration);
+}
+
+/// What cannot work is said before there is a daemon, whom nobody would hear. Throws Failed.
+void check_tls(const replikv::RedisConfiguration& configuration) {
+  try {
+    asio::io_context never_run;
+    const SecureTransport tried(never_run, tls_options(configuration));
+  } catch (const replikv::Error& error) {
+    throw Failed(std::string("Failed to configure TLS: ") + error.what());
+  }
+}
+
+std::unique_ptr<SecureTransport> secure_transport(const replikv::RedisConfiguration& configuration) {
+  return std::make_unique<SecureTransport>(tls_options(configuration));
+}
+#else
+using SecureTransport = replikv::TcpTransport;  // there never is one
+
+void check_tls(const replikv::RedisConfiguration&) {
+  throw Failed(
+      "Fatal error, this server was built without OpenSSL and has no TLS: remove tls-port and "
+      "tls-replication");
+}
+
+std::unique_ptr<SecureTransport> secure_transport(const replikv::RedisConfiguration&) { return nullptr; }
+#endif
+
+bool has_tls(const replikv::RedisConfiguration& configuration) {
+  return value(configuration, "tls-port") != "0" || value(configuration, "tls-replication") == "yes";
+}
 
 // --- Running -----------------------------------------------------------------------------------------------
 
@@ -347,8 +419,12 @@ void use(const replikv::RedisConfiguration& configuration, replikv::RedisEndpoin
 }
 
 void serve(const replikv::RedisConfiguration& configuration, Log& log) {
+  const std::string port = value(configuration, "port");
+  const std::string tls_port = value(configuration, "tls-port");
+  const bool replicates_by_tls = value(configuration, "tls-replication") == "yes";
   replikv::TcpTransport tcp;
   replikv::UnixTransport local;
+  const auto secure = has_tls(configuration) ? secure_transport(configuration) : nullptr;
   std::deque<Strings> stores(static_cast<std::size_t>(std::stoul(value(configuration, "databases"))));
   replikv::ReplicationOptions options;
   options.observer = [&log](const replikv::Event& event) { std::visit(EventLines{log}, event); };
@@ -359,16 +435,18 @@ void serve(const replikv::RedisConfiguration& configuration, Log& log) {
   std::atomic<bool> was_asked = false;
   replikv::RedisEndpoint endpoint{node};
   use(configuration, endpoint, log);
-  endpoint.reach_masters_over(tcp);
+  replicates_by_tls ? endpoint.reach_masters_over(*secure) : endpoint.reach_masters_over(tcp);
   endpoint.on_shutdown([&was_asked] {
     was_asked = true;
     ::kill(::getpid(), SIGTERM);
   });
-  listen_to_tcp(configuration, endpoint, tcp, log);
+  if (port != "0") listen_to(port, "TCP", tcp, configuration, endpoint, log);
+  if (tls_port != "0") listen_to(tls_port, "TLS", *secure, configuration, endpoint, log);
   listen_to_unix(configuration, endpoint, local);
   log.notice("Server initialized");
   if (const auto master = words_of(value(configuration, "replicaof")); master.size() == 2) {
-    node.replicate_from(tcp, address_of(master[0], master[1]));
+    const std::string address = address_of(master[0], master[1]);
+    replicates_by_tls ? node.replicate_from(*secure, address) : node.replicate_from(tcp, address);
     log.notice("Connecting to MASTER " + master[0] + ":" + master[1]);
   }
   log.notice("Ready to accept connections");
@@ -380,13 +458,14 @@ int run(std::vector<std::string> words, Log& log) {
   refuse_what_is_missing(configuration);
   log.open(value(configuration, "logfile"), value(configuration, "loglevel"));
   change_directory(configuration);
+  if (has_tls(configuration)) check_tls(configuration);
   const bool is_daemon = value(configuration, "daemonize") == "yes";
   if (is_daemon) become_daemon();
   const PidFile pid_file(value(configuration, "pidfile"), is_daemon);
   log.notice("oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
   log.notice("Configuration loaded");
   warn_of_the_rest(configuration, log);
-  log.notice("Running mode=standalone, port=" + value(configuration, "port") + ".");
+  log.notice("Running mode=standalone, port=" + first_port(configuration) + ".");
   serve(configuration, log);
   log.warning("Redis is now ready to exit, bye bye...");
   return 0;

@@ -10,7 +10,20 @@
 #include <malloc.h>
 #include <new>
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)  // clang's runtime has these operators itself, and not weak
+#define REPLIKV_OPERATOR_NEW_IS_TAKEN
+#endif
+#endif
+
 namespace failing_allocation {
+
+/// False where the program's operator new is not ours: nothing fails, nothing is counted.
+#ifdef REPLIKV_OPERATOR_NEW_IS_TAKEN
+inline constexpr bool is_possible = false;
+#else
+inline constexpr bool is_possible = true;
+#endif
 
 /// Whether memory is there again after the allocation that failed.
 enum class Mode : bool { once, sticky };
@@ -87,6 +100,8 @@ inline void release(void* memory) noexcept {
 
 }  // namespace failing_allocation
 
+#ifndef REPLIKV_OPERATOR_NEW_IS_TAKEN
+
 // Not inlined, so that the compiler does not take free() for a mismatch of operator new.
 [[gnu::noinline]] void* operator new(std::size_t bytes) {
   return failing_allocation::allocate(bytes, alignof(std::max_align_t));
@@ -120,3 +135,5 @@ inline void release(void* memory) noexcept {
 [[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
   failing_allocation::release(memory);
 }
+
+#endif

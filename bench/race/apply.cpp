@@ -22,25 +22,25 @@ namespace {
 
 /// A handful of keys, all over the stream.
 template <class Replica>
-void check_values(Replica& replica, std::size_t keys, std::size_t value_bytes) {
+void check_values(Replica& replica, std::size_t keys, std::size_t bytes_each) {
   require(replica.keys() == keys, "every key is there");
-  const Values values(value_bytes);
+  const Values values(bytes_each);
   for (std::size_t number = 0; number < keys; number += keys / 100) {
     require(replica.get(key_of(number)) == values[number], "the values are those of the stream");
   }
 }
 
-void report(const Run& run, std::string_view transport, std::string_view keys, std::size_t value_bytes,
+void report(const Run& run, std::string_view transport, std::string_view keys, std::size_t bytes_each,
             std::size_t commands, double seconds) {
   run.report({{"transport", std::string(transport)},
-              {"value_bytes", std::to_string(value_bytes)},
+              {"bytes_each", std::to_string(bytes_each)},
               {"keys", std::string(keys)}},
              "commands_per_second", static_cast<double>(commands) / seconds);
 }
 
 template <class Replica>
 void apply_over_tcp(const Run& run, Replica& replica, const std::string& stream, std::size_t keys,
-                    std::size_t value_bytes) {
+                    std::size_t bytes_each) {
   TcpFeeder feeder;
   replica.follow(feeder.port());
   feeder.accept(empty_snapshot());
@@ -48,9 +48,9 @@ void apply_over_tcp(const Run& run, Replica& replica, const std::string& stream,
   for (const std::string_view pass : {"new", "known"}) {
     const Stopwatch watch;
     feeder.feed(stream);
-    report(run, "tcp", pass, value_bytes, keys, watch.seconds());
+    report(run, "tcp", pass, bytes_each, keys, watch.seconds());
   }
-  check_values(replica, keys, value_bytes);
+  check_values(replica, keys, bytes_each);
 }
 
 struct InProcessReplica {
@@ -62,7 +62,7 @@ struct InProcessReplica {
   replikv::ReplicationReplica role{store, race_options()};
 };
 
-void apply_in_process(const Run& run, const std::string& stream, std::size_t keys, std::size_t value_bytes) {
+void apply_in_process(const Run& run, const std::string& stream, std::size_t keys, std::size_t bytes_each) {
   InProcessReplica replica;
   const auto feeder = InProcessFeeder::serve(replica.transport, "main", empty_snapshot());
   replica.role.follow(replica.transport, "main");
@@ -75,25 +75,25 @@ void apply_in_process(const Run& run, const std::string& stream, std::size_t key
     offset += stream.size();
     const auto id = replikv::ReplicationId::parse(fed_replication_id());
     replica.role.wait_for({id.value(), replikv::Offset{offset}}, std::chrono::minutes(5));
-    report(run, "in process", pass, value_bytes, keys, watch.seconds());
+    report(run, "in process", pass, bytes_each, keys, watch.seconds());
   }
-  check_values(replica, keys, value_bytes);
+  check_values(replica, keys, bytes_each);
 }
 
 }  // namespace
 
 void run_apply(const Run& run) {
   const std::size_t keys = run.scaled(1'000'000);
-  for (const std::size_t value_bytes : {16U, 64U, 1024U}) {
-    const std::string stream = stream_of_sets(keys, value_bytes);
+  for (const std::size_t bytes_each : {16U, 64U, 1024U}) {
+    const std::string stream = stream_of_sets(keys, bytes_each);
     if (run.is_ours()) {
       OurReplica replica;
-      apply_over_tcp(run, replica, stream, keys, value_bytes);
+      apply_over_tcp(run, replica, stream, keys, bytes_each);
     } else {
       Server replica(run.side());
-      apply_over_tcp(run, replica, stream, keys, value_bytes);
+      apply_over_tcp(run, replica, stream, keys, bytes_each);
     }
-    if (run.is_ours()) apply_in_process(run, stream, keys, value_bytes);
+    if (run.is_ours()) apply_in_process(run, stream, keys, bytes_each);
   }
 }
 

@@ -30,8 +30,7 @@
 namespace race {
 namespace {
 
-constexpr std::size_t value_bytes = 64;
-constexpr std::size_t keys = 100;
+constexpr std::size_t key_count = 100;
 
 [[nodiscard]] std::uint64_t growth_since(std::uint64_t before, pid_t process) {
   const std::uint64_t now = resident_bytes(process);
@@ -68,7 +67,7 @@ template <class Predicate>
     const std::uint64_t before = resident_bytes(::getpid());
     const std::unique_ptr<Strings[]> stores(new Strings[count]);
     for (std::size_t i = 0; i < count; ++i) {
-      for (std::size_t number = 0; number < keys; ++number) stores[i].set(key_of(number), values[number]);
+      for (std::size_t number = 0; number < key_count; ++number) stores[i].set(key_of(number), values[number]);
     }
     return ratio(growth_since(before, ::getpid()), count);
   });
@@ -77,7 +76,7 @@ template <class Predicate>
 template <class Set>
 void write_values(std::size_t writes, Set&& set) {
   const Values values(value_bytes);
-  for (std::size_t i = 0; i < writes; ++i) set(key_of(i % keys), values[i]);
+  for (std::size_t i = 0; i < writes; ++i) set(key_of(i % key_count), values[i]);
 }
 
 void crowd_simulated(const Run& run) {
@@ -95,7 +94,7 @@ void crowd_simulated(const Run& run) {
   Strings store;
   replikv::ReplicationMaster master(store, options);
   master.listen(network, "main");
-  write_values(keys, [&](const std::string& key, std::string_view value) { store.set(key, value); });
+  write_values(key_count, [&](const std::string& key, std::string_view value) { store.set(key, value); });
 
   std::uint64_t before = resident_bytes(here);
   Crowd crowd;
@@ -116,7 +115,7 @@ void crowd_simulated(const Run& run) {
   require(network.run_until(all_of(crowd, in_step), 10min), "all replicas are in step");
   run.report({transport, count}, "in_step_seconds", watch.seconds());
   run.report({transport, count}, "held_per_stream_byte", ratio(held, end - stream_begin));
-  const std::string key = key_of(keys - 1);
+  const std::string key = key_of(key_count - 1);
   for (const auto& each : crowd) require(each->store.get(key) == store.get(key), "each holds what it must");
 }
 
@@ -151,7 +150,7 @@ void crowd_over_tcp(const Run& run) {
   const Condition transport{"transport", "tcp"};
   const Condition count{"replicas", std::to_string(replicas)};
   Master master = make<Master>(run);
-  write_to(master, keys);
+  write_to(master, key_count);
   const std::uint64_t before_all = resident_bytes(master.process());
   Sinks sinks(master.port(), replicas);
   std::uint64_t expected = replicas * stream_bytes(1'000);

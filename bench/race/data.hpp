@@ -16,6 +16,7 @@
 namespace race {
 
 inline constexpr std::size_t key_bytes = 16;
+inline constexpr std::size_t value_bytes = 64;
 
 /// "key:" and twelve digits.
 [[nodiscard]] inline std::string key_of(std::uint64_t number) {
@@ -55,10 +56,10 @@ class Values {
 };
 
 /// A stream that sets each of `keys` keys once.
-[[nodiscard]] inline std::string stream_of_sets(std::size_t keys, std::size_t value_bytes) {
-  const Values values(value_bytes);
+[[nodiscard]] inline std::string stream_of_sets(std::size_t keys, std::size_t bytes_each) {
+  const Values values(bytes_each);
   std::string bytes;
-  bytes.reserve(keys * (value_bytes + key_bytes + 40) + 64);
+  bytes.reserve(keys * (bytes_each + key_bytes + 40) + 64);
   replikv::resp::append_command(bytes, "SELECT", "0");
   for (const std::uint32_t number : shuffled(keys)) {
     replikv::resp::append_command(bytes, "SET", key_of(number), values[number]);

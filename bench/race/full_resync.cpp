@@ -10,7 +10,6 @@ namespace {
 
 template <class Master, class Replica>
 void resync(const Run& run, Master& master, Replica& replica, std::size_t keys) {
-  constexpr std::size_t value_bytes = 64;
   master.fill(keys, value_bytes);
   const Stopwatch watch;
   replica.follow(master.port());

@@ -22,8 +22,6 @@
 namespace race {
 namespace {
 
-constexpr std::size_t value_bytes = 64;
-
 /// New keys in no order, as they come to a hash table anyway; made outside the time that counts.
 class NewKeys {
  public:

@@ -16,8 +16,6 @@
 namespace race {
 namespace {
 
-constexpr std::size_t value_bytes = 64;
-
 /// A store, and nothing attached to it.
 class OurStore {
  public:

@@ -31,8 +31,6 @@
 namespace race {
 namespace {
 
-constexpr std::size_t value_bytes = 64;
-
 struct OurMap {
   [[nodiscard]] bool get(const std::string& key, std::string& value) const { return store.get(key, value); }
   template <class F>

@@ -52,8 +52,8 @@ class OurMaster {
   OurMaster() : port_(port_in(role_.listen(transport_, "127.0.0.1:0"))) {}
 
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
-  void fill(std::size_t keys, std::size_t value_bytes) {
-    const Values values(value_bytes);
+  void fill(std::size_t keys, std::size_t bytes_each) {
+    const Values values(bytes_each);
     for (std::size_t number = 0; number < keys; ++number) store_.set(key_of(number), values[number]);
   }
   [[nodiscard]] Strings& store() noexcept { return store_; }
@@ -117,9 +117,9 @@ class Server {
   [[nodiscard]] pid_t process() const noexcept { return server_.process(); }
 
   /// Sets keys 0 to `keys` - 1, many with one round trip.
-  void fill(std::size_t keys, std::size_t value_bytes) {
+  void fill(std::size_t keys, std::size_t bytes_each) {
     constexpr std::size_t batch = 1'000;
-    const Values values(value_bytes);
+    const Values values(bytes_each);
     for (std::size_t first = 0; first < keys; first += batch) {
       const std::size_t last = std::min(first + batch, keys);
       std::string commands;

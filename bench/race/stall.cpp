@@ -29,8 +29,6 @@
 namespace race {
 namespace {
 
-constexpr std::size_t value_bytes = 64;
-
 /// What a process has for itself alone, in bytes.
 [[nodiscard]] std::uint64_t private_bytes(pid_t process) {
   std::ifstream file("/proc/" + std::to_string(process) + "/smaps_rollup");

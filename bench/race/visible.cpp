@@ -33,7 +33,6 @@
 namespace race {
 namespace {
 
-constexpr std::size_t value_bytes = 64;
 constexpr std::size_t sample_keys = 1'000;
 constexpr std::size_t load_keys = 10'000;
 

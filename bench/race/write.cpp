@@ -15,8 +15,6 @@
 namespace race {
 namespace {
 
-constexpr std::size_t value_bytes = 64;
-
 /// One writing thread sets its share of the keys over and over, `writes` in all.
 class Writing {
  public:

@@ -1,4 +1,5 @@
-// A TCP relay between two nodes that can lose every connection at will, or after a number of bytes.
+// A TCP relay between two nodes that can lose every connection at will, or after a number of bytes, or carry
+// nothing while both ends see their connections stand.
 #pragma once
 
 #include <algorithm>
@@ -11,8 +12,10 @@
 #include <limits>
 #include <list>
 #include <poll.h>
+#include <stdexcept>
 #include <string>
 #include <sys/eventfd.h>
+#include <tests/interop/eventually.hpp>
 #include <tests/interop/socket.hpp>
 #include <thread>
 #include <utility>
@@ -54,6 +57,14 @@ class CuttingProxy {
   /// Turns new connections away, or serves them again.
   void refuse(bool refused) { refusing_ = refused; }
 
+  /// Carries nothing from when this returns, as a cable that was pulled: no byte, no new connection, and no
+  /// end of one that either side gives up. Then goes on with what was on its way.
+  void hold(bool held) {
+    hold_wanted_ = held;
+    wake();
+    if (!eventually([&] { return holding_ == held; })) throw std::runtime_error("the relay does not answer");
+  }
+
   /// New connections go there.
   void lead_to(std::uint16_t target) { target_ = target; }
 
@@ -82,11 +93,8 @@ class CuttingProxy {
     std::list<Pair> pairs;
     while (!stopping_) {
       wait(pairs);
-      accept_all(pairs);
-      for (Pair& pair : pairs) {
-        move(pair, pair.near, pair.far);
-        move(pair, pair.far, pair.near);
-      }
+      holding_ = hold_wanted_.load();
+      if (!holding_) carry(pairs);
       if (cut_wanted_.exchange(false)) {
         for (Pair& pair : pairs) break_off(pair);
       }
@@ -94,15 +102,28 @@ class CuttingProxy {
     }
   }
 
+  void carry(std::list<Pair>& pairs) {
+    accept_all(pairs);
+    for (Pair& pair : pairs) {
+      move(pair, pair.near, pair.far);
+      move(pair, pair.far, pair.near);
+    }
+  }
+
   void wait(const std::list<Pair>& pairs) const {
-    std::vector<pollfd> waits{{listener_.get(), POLLIN, 0}, {waker_.get(), POLLIN, 0}};
+    std::vector<pollfd> waits{{waker_.get(), POLLIN, 0}};
+    if (!holding_) add_sockets(waits, pairs);
+    ::poll(waits.data(), waits.size(), -1);
+    std::uint64_t ignored = 0;
+    if (::read(waker_.get(), &ignored, sizeof ignored) < 0) return;  // nobody had woken us
+  }
+
+  void add_sockets(std::vector<pollfd>& waits, const std::list<Pair>& pairs) const {
+    waits.push_back({listener_.get(), POLLIN, 0});
     for (const Pair& pair : pairs) {
       waits.push_back({pair.near.socket.get(), wanted(pair.near, pair.far), 0});
       waits.push_back({pair.far.socket.get(), wanted(pair.far, pair.near), 0});
     }
-    ::poll(waits.data(), waits.size(), -1);
-    std::uint64_t ignored = 0;
-    if (::read(waker_.get(), &ignored, sizeof ignored) < 0) return;  // nobody had woken us
   }
 
   static short wanted(const End& end, const End& other) noexcept {
@@ -163,6 +184,8 @@ class CuttingProxy {
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> cut_wanted_ = false;
   std::atomic<bool> refusing_ = false;
+  std::atomic<bool> hold_wanted_ = false;
+  std::atomic<bool> holding_ = false;
   std::atomic<unsigned> cuts_ = 0;
   std::atomic<std::uint64_t> bytes_max_ = std::numeric_limits<std::uint64_t>::max();
   std::thread thread_;

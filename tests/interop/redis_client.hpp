@@ -171,6 +171,15 @@ class RedisClient {
   std::size_t at_ = 0;  // read up to here
 };
 
+/// Reads to the connection's end: true once the server has ended it.
+[[nodiscard]] inline bool is_closed(RedisClient& client) {
+  try {
+    for (;;) static_cast<void>(client.read_bytes(1));
+  } catch (const std::exception&) {
+    return true;
+  }
+}
+
 /// The value of a field in the text of INFO; empty when it is not there.
 [[nodiscard]] inline std::string info_field(std::string_view info, std::string_view field) {
   const std::string mark = "\n" + std::string(field) + ":";

@@ -63,7 +63,7 @@ class FakeDatabase final : public Database {
     changed();
   }
 
-  void fetch(std::span<const std::string_view>) const noexcept override {}
+  void fetch(std::span<const std::string_view>, Locks) const noexcept override {}
 
   [[nodiscard]] std::error_code attach(std::shared_ptr<const replikv::detail::Attachment>) override {
     return {};

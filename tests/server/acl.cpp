@@ -79,14 +79,6 @@ struct Pair {
   RedisClient theirs;
 };
 
-bool is_closed(RedisClient& client) {
-  try {
-    for (;;) static_cast<void>(client.read_bytes(1));
-  } catch (const std::exception&) {
-    return true;
-  }
-}
-
 const std::string some_digest(64, '0');
 
 // --- Passwords ------------------------------------------------------------------------------------------
@@ -610,8 +602,8 @@ TEST_CASE("channels are refused, and subscribers end when they may no longer lis
   both.same("ACL SETUSER p resetchannels &news.*");
   user.same("PING");
   both.same("ACL SETUSER p resetchannels &news.a");
-  CHECK(is_closed(user.ours));
-  CHECK(is_closed(user.theirs));
+  CHECK(interop::is_closed(user.ours));
+  CHECK(interop::is_closed(user.theirs));
 }
 
 TEST_CASE("a client that is reset is the user it was when it came") {
@@ -659,7 +651,7 @@ TEST_CASE("a client is told by the name of its user, and may be ended by it") {
   CHECK(user.command("AUTH", "u", "x").text == "OK");
   CHECK(user.command("CLIENT", "INFO").text.find(" user=u ") != std::string::npos);
   CHECK(admin.command("CLIENT", "KILL", "USER", "u").number == 1);
-  CHECK(is_closed(user));
+  CHECK(interop::is_closed(user));
   CHECK(admin.command("CLIENT", "KILL", "USER", "nobody").is_error());
 }
 
@@ -746,10 +738,10 @@ TEST_CASE("when a user is deleted, the connections that are logged in as it are 
   CHECK(gone.command("AUTH", "u", "p").text == "OK");
   CHECK(stays.command("AUTH", "v", "p").text == "OK");
   CHECK(admin.command("ACL", "DELUSER", "u").number == 1);
-  CHECK(is_closed(gone));
+  CHECK(interop::is_closed(gone));
   CHECK(stays.command("ACL", "WHOAMI").text == "v");
   CHECK(stays.command("ACL", "DELUSER", "v").number == 1);  // itself: after its reply
-  CHECK(is_closed(stays));
+  CHECK(interop::is_closed(stays));
   CHECK(admin.command("ACL", "USERS").items.size() == 1);
 }
 
@@ -801,7 +793,7 @@ TEST_CASE("who is logged in as a user of a file that is loaded again has to log 
   auto admin = served.client();
   CHECK(user.command("AUTH", "u", "p").text == "OK");
   CHECK(admin.command("ACL", "LOAD").text == "OK");
-  CHECK(is_closed(user));
+  CHECK(interop::is_closed(user));
   CHECK(admin.command("AUTH", "default", "x").text == "OK");
   CHECK(admin.command("ACL", "LOAD").text == "OK");
   CHECK(admin.command("PING").text == "PONG");
@@ -958,7 +950,7 @@ TEST_CASE("ten thousand users are made, listed, used and deleted") {
   for (int i = 0; i < 10'000; ++i) client.add("ACL", "DELUSER", "user" + std::to_string(i));
   CHECK(interop::errors_of(client.flush()).empty());
   CHECK(client.command("ACL", "USERS").items.size() == 1);
-  CHECK(is_closed(user));
+  CHECK(interop::is_closed(user));
 }
 
 TEST_CASE("random rules are applied or refused, and change nothing when they are refused") {

@@ -19,15 +19,6 @@ using interop::RedisClient;
 using replikv::EndpointOptions;
 using served::Served;
 
-/// Whether the endpoint has ended the connection, read to its end.
-bool is_closed(RedisClient& client) {
-  try {
-    for (;;) static_cast<void>(client.read_bytes(1));
-  } catch (const std::exception&) {
-    return true;
-  }
-}
-
 /// What the endpoint says before it ends the connection.
 std::string last_words(RedisClient& client) {
   std::string words;
@@ -79,7 +70,7 @@ TEST_CASE("before it has logged in a client may send little, and not for long") 
   many.send_raw("*11\r\n");
   CHECK(last_words(many) == "-ERR Protocol error: unauthenticated multibulk length\r\n");
   RedisClient silent = served.client();
-  CHECK(is_closed(silent));
+  CHECK(interop::is_closed(silent));
   RedisClient known = served.client();
   CHECK(known.command("AUTH", "secret").text == "OK");
   CHECK(known.command("GET", "a").is_nil());
@@ -119,8 +110,8 @@ TEST_CASE("a client that falls silent is closed when that was asked for, in the 
   RedisClient silent = served.client();
   RedisClient in_the_middle = served.client();
   in_the_middle.send_raw("*3\r\n$3\r\nSET\r\n");
-  CHECK(is_closed(silent));
-  CHECK(is_closed(in_the_middle));
+  CHECK(interop::is_closed(silent));
+  CHECK(interop::is_closed(in_the_middle));
   CHECK(is_served(served));
 }
 

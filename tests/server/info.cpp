@@ -1,4 +1,4 @@
-// INFO and COMMAND, as tools read them.
+// INFO, as tools read it.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -222,49 +222,6 @@ TEST_CASE("INFO knows the largest request and the largest reply of the last seco
   peak.note(3);
   peak.pass(now += std::chrono::seconds(1));
   CHECK(peak.largest() == 3);
-}
-
-TEST_CASE("COMMAND tells of each command what redis-server tells") {
-  BesideRedis both;
-  both.same({"COMMAND NOPE", "COMMAND COUNT x", "COMMAND INFO nope", "COMMAND GETKEYS",
-             "COMMAND GETKEYS NOPE a", "COMMAND GETKEYS GET a", "COMMAND GETKEYS SET a b",
-             "COMMAND GETKEYS GET", "COMMAND GETKEYS PING x", "COMMAND GETKEYS GET a b c",
-             "COMMAND GETKEYSANDFLAGS GET a", "COMMAND LIST FILTERBY", "COMMAND LIST FILTERBY nope a",
-             "COMMAND LIST FILTERBY MODULE nope", "COMMAND LIST FILTERBY PATTERN replicao*", "COMMAND HELP",
-             "COMMAND DOCS nope"});
-  auto ours = both.ours().client();
-  auto theirs = both.theirs().client();
-  const auto names = ours.command("COMMAND", "LIST");
-  CHECK(names.items.size() == static_cast<std::size_t>(ours.command("COMMAND", "COUNT").number));
-  for (const auto& name : names.items) {
-    CAPTURE(name.text);
-    const auto our_reply = ours.command("COMMAND", "INFO", name.text);
-    const auto their_reply = theirs.command("COMMAND", "INFO", name.text);
-    const auto& mine = our_reply.items[0];
-    const auto& its = their_reply.items[0];
-    REQUIRE(mine.items.size() == its.items.size());
-    CHECK(mine.items[1].number == its.items[1].number);
-    for (const std::size_t list : {2U, 6U}) {
-      std::vector<std::string> a, b;
-      for (const auto& each : mine.items[list].items) a.push_back(each.text);
-      for (const auto& each : its.items[list].items) b.push_back(each.text);
-      std::sort(a.begin(), a.end());
-      std::sort(b.begin(), b.end());
-      CHECK(a == b);
-    }
-    for (const std::size_t number : {3U, 4U, 5U})
-      CHECK(mine.items[number].number == its.items[number].number);
-  }
-}
-
-TEST_CASE("COMMAND DOCS names commands and their groups") {
-  Served served;
-  auto client = served.client();
-  const auto docs = client.command("COMMAND", "DOCS", "get");
-  REQUIRE(docs.items.size() == 2);
-  CHECK(docs.items[0].text == "get");
-  CHECK(client.command("COMMAND", "DOCS").items.size() ==
-        2 * static_cast<std::size_t>(client.command("COMMAND", "COUNT").number));
 }
 
 }  // namespace

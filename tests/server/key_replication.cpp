@@ -29,10 +29,10 @@ using namespace std::chrono_literals;
 /// So many databases are used.
 constexpr std::size_t databases = 4;
 
-using Contents = std::vector<std::map<std::string, std::pair<std::string, replikv::WallTime>>>;
+using AllContents = std::vector<std::map<std::string, std::pair<std::string, replikv::WallTime>>>;
 
-[[nodiscard]] Contents contents_of(const std::deque<Strings>& stores) {
-  Contents all;
+[[nodiscard]] AllContents contents_of(const std::deque<Strings>& stores) {
+  AllContents all;
   for (std::size_t database = 0; database < databases; ++database) {
     const Strings& store = stores[database];
     auto& contents = all.emplace_back();
@@ -56,7 +56,7 @@ struct Followed {
 
   void check_equal() {
     in_step();
-    const Contents contents = contents_of(served.stores);
+    const AllContents contents = contents_of(served.stores);
     CHECK(contents_of(copies) == contents);
     auto theirs = redis.client();
     auto ours = served.client();
@@ -125,7 +125,7 @@ TEST_CASE("each command on keys leaves its replicas equal") {
   }
   CHECK(client.command("FLUSHALL", "ASYNC").text == "OK");
   all.check_equal();
-  CHECK(contents_of(all.copies) == Contents(databases));
+  CHECK(contents_of(all.copies) == AllContents(databases));
 }
 
 TEST_CASE("RESTORE reaches replicas with value and expiry") {

@@ -230,6 +230,19 @@ TEST_CASE("users of a file of their own stay out of the configuration file") {
   CHECK(users.size() == 3);
 }
 
+TEST_CASE("a node that listens nowhere, or was promised a TLS that it does not have, does not start") {
+  CHECK(complaint_of(node_program(), "port 0\n").find("Configured to not listen anywhere") !=
+        std::string::npos);
+  CHECK(complaint_of("redis-server", "port 0\n").find("Configured to not listen anywhere") !=
+        std::string::npos);
+  for (const std::string directive : {"tls-port 7001\n", "tls-replication yes\n"}) {
+    const std::string complaint = complaint_of(node_program(), "port 0\nunixsocket s\n" + directive);
+    const bool is_without = complaint.find("was built without OpenSSL and has no TLS") != std::string::npos;
+    const bool lacks_one = complaint.find("No tls-cert-file configured!") != std::string::npos;
+    CHECK_MESSAGE((is_without || lacks_one), complaint);
+  }
+}
+
 TEST_CASE("CONFIG REWRITE keeps comments and order, and what it wrote starts the node again") {
   ConfiguredServer node(node_program(),
                         "# Who may come in\n  bind 127.0.0.1  \n\nslave-priority 50\n# Memory\n"

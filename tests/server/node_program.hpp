@@ -1,6 +1,7 @@
 // The node program, started as these tests start redis-server, and files to start it with.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -38,12 +39,16 @@ inline void write_file(const std::filesystem::path& path, std::string_view text)
   std::ofstream(path, std::ios::binary) << text;
 }
 
-/// A port that nobody uses, below those that outgoing connections get.
+/// A port that nobody uses, below those that outgoing connections get. No two calls return the same, as its
+/// server may listen later than the next one asks.
+///
+/// Thread safety  from any thread
 [[nodiscard]] inline std::uint16_t unused_port() {
-  std::random_device random;
-  std::uniform_int_distribution<int> ports(20'000, 32'000);
-  for (int attempt = 0; attempt < 1000; ++attempt) {
-    const auto port = static_cast<std::uint16_t>(ports(random));
+  static constexpr unsigned first = 20'000;
+  static constexpr unsigned count = 12'000;
+  static std::atomic<unsigned> next = std::random_device{}() % count;
+  for (unsigned attempt = 0; attempt < count; ++attempt) {
+    const auto port = static_cast<std::uint16_t>(first + next++ % count);
     if (interop::bind_loopback(interop::make_socket(), port)) return port;
   }
   throw std::runtime_error("no free port on the loopback interface");

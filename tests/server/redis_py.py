@@ -1,7 +1,8 @@
 """What programs do with redis-py (Debian: python3-redis), against the server on a port.
 
-    redis_py.py PORT [PASSWORD]
+    redis_py.py PORT [PASSWORD [CERTIFICATES]]
 
+CERTIFICATES is a folder with ca.crt, client.crt and client.key; the port then speaks TLS.
 Ends with the first thing that is not as a redis-server has it.
 """
 
@@ -11,13 +12,22 @@ import threading
 import redis
 
 PORT = int(sys.argv[1])
-PASSWORD = sys.argv[2] if len(sys.argv) > 2 else None
+PASSWORD = (sys.argv[2] if len(sys.argv) > 2 else "") or None
+CERTIFICATES = sys.argv[3] if len(sys.argv) > 3 else None
+TLS = {
+    "ssl_ca_certs": f"{CERTIFICATES}/ca.crt",
+    "ssl_certfile": f"{CERTIFICATES}/client.crt",
+    "ssl_keyfile": f"{CERTIFICATES}/client.key",
+    "ssl_check_hostname": True,
+} if CERTIFICATES else {}
 PATIENCE = 60
 
 
 def connect(**options):
     options.setdefault("password", PASSWORD)
-    return redis.Redis(host="127.0.0.1", port=PORT, socket_timeout=PATIENCE, **options)
+    return redis.Redis(
+        host="127.0.0.1", port=PORT, socket_timeout=PATIENCE, ssl=bool(TLS), **TLS, **options
+    )
 
 
 def raises(error, call, *arguments, saying=""):
@@ -277,7 +287,10 @@ def locks():
 
 def urls():
     login = f":{PASSWORD}@" if PASSWORD else ""
-    server = redis.Redis.from_url(f"redis://{login}127.0.0.1:{PORT}/2", decode_responses=True)
+    scheme = "rediss" if TLS else "redis"
+    server = redis.Redis.from_url(
+        f"{scheme}://{login}127.0.0.1:{PORT}/2", decode_responses=True, **TLS
+    )
     assert server.set("by", "url") is True
     assert server.get("by") == "url"
     assert server.flushdb() is True

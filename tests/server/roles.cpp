@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <tests/interop/eventually.hpp>
 #include <tests/interop/redis_server.hpp>
@@ -97,6 +98,33 @@ TEST_CASE("a node follows a node, in-process writes included") {
   first.stores[2].set("k", "v");
   REQUIRE(eventually([&] { return second.stores[2].get("k") == "v"; }));
   CHECK(eventually([&] { return is_in_step(client); }));
+}
+
+TEST_CASE("of several ports, a master is told that of the transport over which it is reached") {
+  RedisServer redis({"--repl-diskless-sync-delay", "0"});
+  replikv::TcpTransport other;
+  Served node;
+  const std::uint16_t first = node.port();
+  const std::uint16_t second = served::port_of(node.endpoint.listen(other, "127.0.0.1:0"));
+  auto client = node.client();
+  auto at_redis = redis.client();
+  const auto is_known_by = [&](std::uint16_t port) {
+    client.command("REPLICAOF", "NO", "ONE");
+    client.command("REPLICAOF", here, redis.port());
+    const std::string field = ",port=" + std::to_string(port) + ",";
+    return eventually(
+        [&] { return info_field(at_redis, "replication", "slave0").find(field) != std::string::npos; });
+  };
+  CHECK(is_known_by(first));
+  node.endpoint.reach_masters_over(other);
+  CHECK(is_known_by(second));
+  node.endpoint.reach_masters_over(node.tcp);
+  CHECK(is_known_by(first));
+  const replikv::TcpTransport deaf;
+  node.endpoint.reach_masters_over(deaf);
+  CHECK(is_known_by(first));
+  CHECK(info_field(client, "server", "tcp_port") == std::to_string(first));
+  client.command("REPLICAOF", "NO", "ONE");
 }
 
 TEST_CASE("the password a master asks for can be given at run time") {

@@ -4,18 +4,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
-#include <filesystem>
-#include <fstream>
 #include <initializer_list>
-#include <iterator>
-#include <memory>
 #include <sstream>
 #include <string>
 #include <string_view>
 #include <tests/interop/eventually.hpp>
 #include <tests/interop/redis_client.hpp>
 #include <tests/interop/redis_server.hpp>
+#include <tests/server/programs.hpp>
 #include <tests/server/served.hpp>
 #include <utility>
 #include <vector>
@@ -24,60 +20,15 @@ namespace tools {
 namespace {
 
 using interop::eventually;
-using interop::find_program;
-using interop::Process;
 using interop::RedisClient;
 using interop::RedisServer;
-using interop::TemporaryDirectory;
+using served::has_program;
+using served::run_redis_py;
+using served::Running;
 using served::Served;
+using served::Words;
 
-using Words = std::vector<std::string>;
-
-std::string text_of(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
-/// False, and says so, where a program is not installed: then its test has nothing to test.
-bool has(const std::string& program, const std::string& package) {
-  try {
-    (void)find_program(program, package);
-    return true;
-  } catch (const std::exception& missing) {
-    MESSAGE("left out: " << std::string(missing.what()));
-    return false;
-  }
-}
-bool has_redis_cli() { return has("redis-cli", "redis-tools"); }
-
-/// A program that runs in a directory of its own, `input` at its standard input.
-class Running {
- public:
-  explicit Running(const Words& words, std::string_view input = {}) {
-    std::ofstream(file("input"), std::ios::binary) << input;
-    Words all{find_program("sh", "dash"), "-c", "cd \"$0\" && exec \"$@\" <input 2>errors",
-              directory_.path().string()};
-    all.insert(all.end(), words.begin(), words.end());
-    process_ = std::make_unique<Process>(all, file("output").string());
-  }
-
-  [[nodiscard]] std::filesystem::path file(const std::string& name) const { return directory_.path() / name; }
-  [[nodiscard]] std::string output() const { return text_of(file("output")); }
-  [[nodiscard]] std::string errors() const { return text_of(file("errors")); }
-  [[nodiscard]] bool succeeds() { return process_->succeeds(); }
-  [[nodiscard]] bool ends() {
-    return eventually([this] { return !process_->is_running(); });
-  }
-  /// True once it has printed `text`, wherever to.
-  [[nodiscard]] bool prints(const std::string& text) const {
-    return eventually(
-        [&] { return output().find(text) != std::string::npos || errors().find(text) != std::string::npos; });
-  }
-
- private:
-  TemporaryDirectory directory_;
-  std::unique_ptr<Process> process_;
-};
+bool has_redis_cli() { return has_program("redis-cli", "redis-tools"); }
 
 Words cli(std::uint16_t port, const Words& more) {
   Words words{"redis-cli", "-p", std::to_string(port)};
@@ -249,7 +200,7 @@ TEST_CASE("redis-cli copies a value from our endpoint to a redis-server and back
 }
 
 TEST_CASE("redis-cli at a terminal converses with our endpoint as with a redis-server") {
-  if (!has_redis_cli() || !has("script", "bsdutils")) return;
+  if (!has_redis_cli() || !has_program("script", "bsdutils")) return;
   const Both both;
   const auto conversation = [](std::uint16_t port) {
     const std::string input =
@@ -269,6 +220,31 @@ TEST_CASE("redis-cli at a terminal converses with our endpoint as with a redis-s
   const std::string ours = conversation(both.ours.port());
   CHECK(ours == conversation(both.theirs.port()));
   CHECK(ours.find("(TX)> QUEUED") != std::string::npos);
+}
+
+TEST_CASE("redis-cli help tells how to call each of our endpoint's commands as at a redis-server") {
+  if (!has_redis_cli()) return;
+  const Both both;
+  const std::string title = "\x1b[1m";  // bold
+  std::size_t described = 0;
+  for (const char* group :
+       {"@bitmap", "@connection", "@generic", "@pubsub", "@server", "@string", "@transactions"}) {
+    const Words theirs = lines_of(printed(both.theirs.port(), {"help", group}));
+    for (const std::string& line : lines_of(printed(both.ours.port(), {"help", group}))) {
+      if (line.find(title) == std::string::npos) continue;
+      ++described;
+      if (line.find("CLIENT SETINFO") != std::string::npos) continue;  // of Redis 7.2
+      INFO(line);
+      CHECK(std::find(theirs.begin(), theirs.end(), line) != theirs.end());
+    }
+  }
+  CHECK(described > 150);
+  const std::string set = printed(both.ours.port(), {"help", "SET"});
+  INFO(set);
+  CHECK(set.find("key value [NX|XX] [GET] [EX seconds|PX milliseconds|") != std::string::npos);
+  CHECK(set.find("Writes the value of a key") != std::string::npos);
+  CHECK(printed(both.ours.port(), {"help", "config", "set"}).find("parameter value [parameter value ...]") !=
+        std::string::npos);
 }
 
 TEST_CASE("redis-cli --scan finds at our endpoint what it finds at a redis-server") {
@@ -482,7 +458,7 @@ void benchmark(const Served& served, Words more) {
 }
 
 TEST_CASE("redis-benchmark runs all its tests of strings at our endpoint") {
-  if (!has("redis-benchmark", "redis-tools")) return;
+  if (!has_program("redis-benchmark", "redis-tools")) return;
   const Served served;
   RedisClient client = served.client();
   benchmark(served, {});
@@ -497,7 +473,7 @@ TEST_CASE("redis-benchmark runs all its tests of strings at our endpoint") {
 }
 
 TEST_CASE("redis-benchmark logs in at our endpoint") {
-  if (!has("redis-benchmark", "redis-tools")) return;
+  if (!has_program("redis-benchmark", "redis-tools")) return;
   replikv::EndpointOptions options;
   options.password = "secret";
   benchmark(Served(options), {"-a", "secret"});
@@ -505,42 +481,21 @@ TEST_CASE("redis-benchmark logs in at our endpoint") {
 
 // ---- redis-py -----------------------------------------------------------------------------------------
 
-/// The Python that has it: Debian's own, or the first on the path; empty, and a message, if there is none.
-std::string python_with_redis() {
-  for (const std::string program : {"/usr/bin/python3", "python3"}) {
-    if (Running({program, "-c", "import redis"}).succeeds()) return program;
-  }
-  MESSAGE("left out: no Python that has redis-py (Debian: apt install python3-redis)");
-  return {};
-}
-
-void run_python(const Words& arguments) {
-  const std::string python = python_with_redis();
-  if (python.empty()) return;
-  const auto script = std::filesystem::absolute(__FILE__).parent_path() / "redis_py.py";
-  Words words{python, script.string()};
-  words.insert(words.end(), arguments.begin(), arguments.end());
-  Running program(words);
-  CHECK(program.succeeds());
-  INFO(program.output() << program.errors());
-  CHECK(program.output().ends_with("all as expected\n"));
-}
-
 TEST_CASE("programs that use redis-py work with our endpoint") {
   const Served served;
-  run_python({std::to_string(served.port())});
+  run_redis_py({std::to_string(served.port())});
 }
 
 TEST_CASE("programs that use redis-py log in at our endpoint") {
   replikv::EndpointOptions options;
   options.password = "secret";
   const Served served(options);
-  run_python({std::to_string(served.port()), "secret"});
+  run_redis_py({std::to_string(served.port()), "secret"});
 }
 
 TEST_CASE("what programs that use redis-py expect of our endpoint, a redis-server has") {
   const RedisServer redis({"--requirepass", "secret"});
-  run_python({std::to_string(redis.port()), "secret"});
+  run_redis_py({std::to_string(redis.port()), "secret"});
 }
 
 }  // namespace

@@ -138,6 +138,29 @@ TEST_CASE("Threads: a snapshot survives clear, adopt and swap at any moment") {
   CHECK(wrong == 0);
 }
 
+TEST_CASE("Threads: keys are fetched ahead while the table grows, loses them and is emptied") {
+  SmallStore store;
+  std::atomic<bool> done{false};
+  std::vector<std::string> names;
+  for (std::uint64_t i = 0; i < 1'000; ++i) names.push_back(account(i));
+  const std::vector<std::string_view> keys(names.begin(), names.end());
+  std::thread writer([&] {
+    for (int round = 0; round < 20; ++round) {
+      for (const auto& name : names) store.set(name, "1");
+      for (std::size_t i = 0; i < names.size(); i += 2) CHECK(store.erase(names[i]).changed);
+      if (round % 4 == 0) store.clear();
+    }
+    done = true;
+  });
+  std::thread fetcher([&] {
+    while (!done) database_of(store).fetch(keys, replikv::detail::Locks::take);
+  });
+  writer.join();
+  fetcher.join();
+  CHECK(store.size() == 500);
+  CHECK(store.get(names[1]) == "1");
+}
+
 TEST_CASE("Threads: keys expire under readers and writers") {
   class AtomicClock : public replikv::ClockSource {
    public:

@@ -9,7 +9,11 @@
 #include <algorithm>
 #include <array>
 #include <deque>
+#include <functional>
+#include <map>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <sys/resource.h>
 #include <utility>
 
@@ -185,6 +189,15 @@ TEST_CASE("TlsTransport: a certificate, key or CA that cannot be loaded is refus
     CHECK_MESSAGE(says(text, "tls-ca-cert-file " + options.ca_cert_file), text);
     CHECK_MESSAGE(says(text, "No such file or directory"), text);
   }
+  SUBCASE("a certificate for connecting without a key") {
+    options.client_cert_file = certificates() / "client.crt";
+    CHECK(says(refusal_of(options), "tls-client-cert-file and tls-client-key-file go together"));
+  }
+  SUBCASE("the key of another certificate for connecting") {
+    options.client_cert_file = certificates() / "client.crt";
+    options.client_key_file = certificates() / "server.key";
+    CHECK(says(refusal_of(options), "tls-client-key-file " + options.client_key_file + ": key values"));
+  }
   SUBCASE("no such folder of CAs") {
     options.ca_cert_dir = certificates() / "missing";
     CHECK(says(refusal_of(options), "tls-ca-cert-dir " + options.ca_cert_dir + " is not a folder"));
@@ -263,7 +276,58 @@ TEST_CASE("TlsTransport: a key with its password, a folder of CAs, and chosen ci
     connecting.ca_cert_file.clear();
     connecting.ca_cert_dir = folder;
   }
+  SUBCASE("protocols in another case") { options.protocols = "tlsv1.2 TLSV1.3"; }
   CHECK(Encounter(options, connecting).works());
+}
+
+TEST_CASE("TlsTransport: a certificate for connecting is shown to servers, and to clients the other") {
+  auto listening = showing("server");
+  listening.client_cert_file = certificates() / "stranger.crt";
+  listening.client_key_file = certificates() / "stranger.key";
+  auto connecting = showing("stranger");
+  connecting.client_cert_file = certificates() / "locked.crt";
+  connecting.client_key_file = certificates() / "locked.key";
+  connecting.client_key_file_pass = "open sesame";
+  CHECK(Encounter(listening, connecting).works());
+  CHECK(says(Encounter(showing("server"), showing("stranger")).why_far().message(), "issuer"));
+}
+
+TEST_CASE("TlsOptions: a configuration in the words of redis.conf says them all") {
+  struct Configuration {
+    std::map<std::string, std::string, std::less<>> values;
+    [[nodiscard]] std::optional<std::string> value(std::string_view name) const {
+      const auto found = values.find(name);
+      return found == values.end() ? std::nullopt : std::optional(found->second);
+    }
+  };
+  const TlsOptions options = replikv::tls_options_of(Configuration{{{"tls-cert-file", "a"},
+                                                                    {"tls-key-file", "b"},
+                                                                    {"tls-key-file-pass", "c"},
+                                                                    {"tls-client-cert-file", "d"},
+                                                                    {"tls-client-key-file", "e"},
+                                                                    {"tls-client-key-file-pass", "f"},
+                                                                    {"tls-ca-cert-file", "g"},
+                                                                    {"tls-ca-cert-dir", "h"},
+                                                                    {"tls-auth-clients", "optional"},
+                                                                    {"tls-protocols", "TLSv1.3"},
+                                                                    {"tls-ciphers", "i"},
+                                                                    {"tls-ciphersuites", "j"},
+                                                                    {"tls-prefer-server-ciphers", "yes"}}});
+  CHECK(options.cert_file + options.key_file + options.key_file_pass == "abc");
+  CHECK(options.client_cert_file + options.client_key_file + options.client_key_file_pass == "def");
+  CHECK(options.ca_cert_file + options.ca_cert_dir + options.ciphers + options.ciphersuites == "ghij");
+  CHECK(options.auth_clients == TlsAuthClients::optional);
+  CHECK(options.protocols == "TLSv1.3");
+  CHECK(options.prefer_server_ciphers);
+  CHECK(options.verify_peer);
+  CHECK_FALSE(options.verify_host);  // redis-server looks at no name
+
+  const TlsOptions preset = replikv::tls_options_of(Configuration{{{"tls-protocols", ""}}});
+  CHECK(preset.protocols == TlsOptions().protocols);
+  CHECK(preset.auth_clients == TlsAuthClients::yes);
+  CHECK_FALSE(preset.prefer_server_ciphers);
+  CHECK(replikv::tls_options_of(Configuration{{{"tls-auth-clients", "no"}}}).auth_clients ==
+        TlsAuthClients::no);
 }
 
 // ---- Whom a client believes -------------------------------------------------------------------------
@@ -672,7 +736,7 @@ TEST_CASE("TlsTransport: one who demands new keys without end, and reads none of
   options.auth_clients = TlsAuthClients::no;
   const auto context = std::make_shared<const replikv::detail::TlsContext>(options);
   replikv::detail::TlsSession server(context, true);
-  const std::unique_ptr<SSL, replikv::detail::OpensslFree<SSL_free>> client(SSL_new(context->get()));
+  const std::unique_ptr<SSL, replikv::detail::OpensslFree<SSL_free>> client(SSL_new(context->incoming()));
   BIO* const to_client = BIO_new(BIO_s_mem());
   BIO* const to_server = BIO_new(BIO_s_mem());
   BIO_set_mem_eof_return(to_client, -1);

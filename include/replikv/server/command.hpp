@@ -134,6 +134,11 @@ struct Command {
 
   /// For commands whose keys are not at fixed positions.
   std::function<std::vector<std::string_view>(resp::Arguments)> find_keys{};
+
+  /// For people, who see it by `help` of redis-cli: what it does, in a sentence, and how it is called. Words
+  /// in capitals stand as they are, others for values: "key seconds [NX|XX] [COUNT count] (field value)...".
+  std::string summary{};
+  std::string usage{};
 };
 
 }  // namespace server

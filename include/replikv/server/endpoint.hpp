@@ -16,8 +16,10 @@
 #include <replikv/server/options.hpp>
 #include <replikv/transport/transport.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -65,6 +67,12 @@ class EndpointCore {
     listeners_.push_back(std::move(listener));
     if (!beating_) beating_ = Beat::start(server_, engine);
     return bound;
+  }
+
+  void reach_masters_over(std::shared_ptr<TransportEngine> engine) {
+    const Server::Turn turn(*server_);
+    server_->administration.towards_master = std::move(engine);
+    announce_port();
   }
 
   [[nodiscard]] Server& server() const noexcept { return *server_; }
@@ -126,7 +134,6 @@ class EndpointCore {
     link->start(client);
   }
 
-  // The first address is what replicas of this node are told of, and over its transport masters are found.
   void tell_where(const std::shared_ptr<TransportEngine>& engine, std::string_view bound) {
     const std::size_t colon = bound.rfind(':');
     const auto number =
@@ -135,8 +142,22 @@ class EndpointCore {
     const Server::Turn turn(*server_);
     Administration& own = server_->administration;
     server_->node->served_by(engine, port);
-    if (own.port == 0) own.port = port;
+    if (own.port == 0) own.port = own.announced_port = port;
+    if (port != 0) own.ports.emplace_back(engine.get(), port);
     if (!own.towards_master) own.towards_master = engine;
+    announce_port();
+  }
+
+  // A master, and who asks it for its replicas, can reach this node as this node reaches the master: where
+  // there are ports of several transports, it is told the first of that one.
+  void announce_port() {
+    Administration& own = server_->administration;
+    const auto found = std::find_if(own.ports.begin(), own.ports.end(), [&own](const auto& each) {
+      return each.first == own.towards_master.get();
+    });
+    if (found == own.ports.end()) return;
+    const std::uint16_t before = std::exchange(own.announced_port, found->second);
+    server_->node->announce_port(own.announced_port, before);
   }
 
   void close() noexcept {
@@ -215,10 +236,10 @@ class RedisEndpoint {
   }
 
   /// Chooses the transport over which REPLICAOF reaches masters; otherwise it is that of the first `listen`.
+  /// Masters are told the port that this endpoint listens on over the same transport, if there is one.
   template <Transport T>
   void reach_masters_over(const T& transport) {
-    const detail::Server::Turn turn(core_.server());
-    core_.server().administration.towards_master = transport.engine();
+    core_.reach_masters_over(transport.engine());
   }
 
   /// Has `shut_down` called when a client asks for SHUTDOWN, which is refused otherwise. It is called in a
@@ -247,7 +268,8 @@ class RedisEndpoint {
     return detail::value_of(*parameter, detail::settings_of(core_.server()));
   }
 
-  /// Adds a command of the application's own, or puts it in the place of the one of its name.
+  /// Adds a command of the application's own, or puts it in the place of the one of its name. Throws
+  /// std::invalid_argument for a flag, a category or a usage that is none.
   void add(server::Command command) {
     const detail::Server::Turn turn(core_.server());
     core_.server().commands.add(std::move(command));

@@ -46,6 +46,9 @@ class Keyspace {
   /// As `Store::scan`; inside `atomically` all keys come at once.
   virtual std::uint64_t scan(std::uint64_t cursor, OnEntry f) const = 0;
   [[nodiscard]] virtual WallTime now() const = 0;
+  /// Has the memory of keys brought near that will be read or written soon: many at a time, so that the waits
+  /// overlap.
+  virtual void fetch(std::span<const std::string_view> keys) const noexcept { static_cast<void>(keys); }
 
   // --- Writing one key ------------------------------------------------------------------------------
 

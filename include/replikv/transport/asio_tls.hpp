@@ -47,7 +47,7 @@ class TlsSession {
   TlsSession(std::shared_ptr<const TlsContext> context, bool is_server)
       : context_(std::move(context)),
         method_(BIO_meth_new(BIO_TYPE_SOURCE_SINK, "replikv")),
-        ssl_(SSL_new(context_->get())) {
+        ssl_(SSL_new(is_server ? context_->incoming() : context_->outgoing())) {
     BIO* const bio = method_ != nullptr ? BIO_new(method_.get()) : nullptr;
     if (ssl_ == nullptr || bio == nullptr) {
       BIO_free(bio);

@@ -17,6 +17,7 @@
 #include <openssl/x509v3.h>
 #include <string>
 #include <string_view>
+#include <strings.h>
 #include <sys/stat.h>
 #include <system_error>
 #include <utility>
@@ -31,7 +32,7 @@ enum class TlsAuthClients : std::uint8_t {
 };
 
 /// What a TlsTransport is told; each field under the name that it has in redis.conf. Files are PEM. One
-/// certificate serves both directions, unless it says otherwise by its extended key usage.
+/// certificate serves both directions, unless another is named for connecting.
 struct TlsOptions {
   /// tls-cert-file: our certificate, followed by those between it and the CA. Needed to listen, and to
   /// connect to whoever demands one.
@@ -39,13 +40,19 @@ struct TlsOptions {
   std::string key_file{};       ///< tls-key-file
   std::string key_file_pass{};  ///< tls-key-file-pass
 
+  /// tls-client-cert-file: shown instead to those we connect to, where the first one is for servers only by
+  /// its extended key usage. Empty: there is one for both.
+  std::string client_cert_file{};
+  std::string client_key_file{};       ///< tls-client-key-file
+  std::string client_key_file_pass{};  ///< tls-client-key-file-pass
+
   /// tls-ca-cert-file, tls-ca-cert-dir: whom we trust. Without either, those whom the system trusts, which
   /// is for connecting only: listening then takes `auth_clients = no`.
   std::string ca_cert_file{};
   std::string ca_cert_dir{};
 
   TlsAuthClients auth_clients = TlsAuthClients::yes;  ///< tls-auth-clients
-  std::string protocols = "TLSv1.2 TLSv1.3";          ///< tls-protocols; there are no older ones here
+  std::string protocols = "TLSv1.2 TLSv1.3";          ///< tls-protocols, in any case; no older ones here
   std::string ciphers{};                              ///< tls-ciphers, of TLS 1.2; empty: OpenSSL's
   std::string ciphersuites{};                         ///< tls-ciphersuites, of TLS 1.3; empty: OpenSSL's
   bool prefer_server_ciphers = false;                 ///< tls-prefer-server-ciphers
@@ -63,6 +70,35 @@ struct TlsOptions {
   /// A handshake that takes longer is over.
   Duration handshake_max = std::chrono::seconds{10};
 };
+
+/// What a configuration says of TLS in the words of redis.conf: a RedisConfiguration, or whatever else has
+/// `value(name)` as that has it. As redis-server, it has masters show a certificate that we trust and does
+/// not look for their names in it; see `verify_host`.
+template <class Configuration>
+[[nodiscard]] TlsOptions tls_options_of(const Configuration& configuration) {
+  const auto text = [&configuration](std::string_view name) -> std::string {
+    return configuration.value(name).value_or("");
+  };
+  TlsOptions options;
+  options.cert_file = text("tls-cert-file");
+  options.key_file = text("tls-key-file");
+  options.key_file_pass = text("tls-key-file-pass");
+  options.client_cert_file = text("tls-client-cert-file");
+  options.client_key_file = text("tls-client-key-file");
+  options.client_key_file_pass = text("tls-client-key-file-pass");
+  options.ca_cert_file = text("tls-ca-cert-file");
+  options.ca_cert_dir = text("tls-ca-cert-dir");
+  const std::string auth_clients = text("tls-auth-clients");
+  if (auth_clients == "no") options.auth_clients = TlsAuthClients::no;
+  if (auth_clients == "optional") options.auth_clients = TlsAuthClients::optional;
+  if (std::string protocols = text("tls-protocols"); !protocols.empty())
+    options.protocols = std::move(protocols);
+  options.ciphers = text("tls-ciphers");
+  options.ciphersuites = text("tls-ciphersuites");
+  options.prefer_server_ciphers = text("tls-prefer-server-ciphers") == "yes";
+  options.verify_host = false;
+  return options;
+}
 
 /// How TLS fails where OpenSSL has no word for it.
 enum class TlsErrc {
@@ -151,23 +187,26 @@ class TlsContext {
  public:
   /// Throws `Error` with `Errc::bad_option`, which says which file, and what OpenSSL says of it.
   explicit TlsContext(const TlsOptions& options)
-      : context_(SSL_CTX_new(TLS_method())),
-        auth_clients_(options.auth_clients),
+      : auth_clients_(options.auth_clients),
         verify_peer_(options.verify_peer),
         verify_host_(options.verify_host),
         handshake_max_(options.handshake_max),
         has_certificate_(!options.cert_file.empty()),
         has_authority_(!options.ca_cert_file.empty() || !options.ca_cert_dir.empty()) {
-    if (context_ == nullptr) throw std::bad_alloc();
-    set_policy(options);
-    set_protocols(options.protocols);
-    set_ciphers(options);
-    load_certificate(options);
-    load_authorities(options);
+    if (options.handshake_max <= Duration::zero()) refuse("handshake_max must be positive");
+    incoming_ = make(options);
+    load_certificate(incoming_.get(), "tls-", options.cert_file, options.key_file, options.key_file_pass);
+    if (!options.client_cert_file.empty() || !options.client_key_file.empty()) {
+      outgoing_ = make(options);
+      load_certificate(outgoing_.get(), "tls-client-", options.client_cert_file, options.client_key_file,
+                       options.client_key_file_pass);
+    }
     ERR_clear_error();
   }
 
-  [[nodiscard]] SSL_CTX* get() const noexcept { return context_.get(); }
+  /// What the two directions use; the same unless they have certificates of their own.
+  [[nodiscard]] SSL_CTX* incoming() const noexcept { return incoming_.get(); }
+  [[nodiscard]] SSL_CTX* outgoing() const noexcept { return outgoing_ ? outgoing_.get() : incoming_.get(); }
   [[nodiscard]] bool verify_peer() const noexcept { return verify_peer_; }
   [[nodiscard]] bool verify_host() const noexcept { return verify_peer_ && verify_host_; }
   [[nodiscard]] Duration handshake_max() const noexcept { return handshake_max_; }
@@ -193,60 +232,73 @@ class TlsContext {
     throw_error(Errc::bad_option, why.empty() ? what : what + ": " + why);
   }
 
-  // Links live long and are few: resuming sessions would save nothing, and tickets would weaken them.
-  void set_policy(const TlsOptions& options) {
-    SSL_CTX_set_options(context_.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
-    if (options.prefer_server_ciphers) SSL_CTX_set_options(context_.get(), SSL_OP_CIPHER_SERVER_PREFERENCE);
-    SSL_CTX_set_mode(context_.get(), SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_session_cache_mode(context_.get(), SSL_SESS_CACHE_OFF);
-    if (SSL_CTX_set_num_tickets(context_.get(), 0) != 1) refuse("tickets");
-    if (options.handshake_max <= Duration::zero()) refuse("handshake_max must be positive");
+  using Context = std::unique_ptr<SSL_CTX, OpensslFree<SSL_CTX_free>>;
+
+  /// All but the certificate.
+  [[nodiscard]] Context make(const TlsOptions& options) const {
+    Context context(SSL_CTX_new(TLS_method()));
+    if (context == nullptr) throw std::bad_alloc();
+    set_policy(context.get(), options);
+    set_protocols(context.get(), options.protocols);
+    set_ciphers(context.get(), options);
+    load_authorities(context.get(), options);
+    return context;
   }
 
-  void set_protocols(std::string_view names) {
+  // Links live long and are few: resuming sessions would save nothing, and tickets would weaken them.
+  static void set_policy(SSL_CTX* context, const TlsOptions& options) {
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
+    if (options.prefer_server_ciphers) SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    if (SSL_CTX_set_num_tickets(context, 0) != 1) refuse("tickets");
+  }
+
+  static void set_protocols(SSL_CTX* context, std::string_view names) {
     int oldest = TLS1_3_VERSION;
     int newest = 0;
     while (!names.empty()) {
-      const std::string_view name = names.substr(0, names.find(' '));
+      const std::string name(names.substr(0, names.find(' ')));
       names.remove_prefix(std::min(name.size() + 1, names.size()));
       if (name.empty()) continue;
-      const int version = name == "TLSv1.2" ? TLS1_2_VERSION : name == "TLSv1.3" ? TLS1_3_VERSION : 0;
-      if (version == 0) refuse("tls-protocols: \"" + std::string(name) + "\" is not TLSv1.2 or TLSv1.3");
+      const int version = ::strcasecmp(name.c_str(), "TLSv1.2") == 0   ? TLS1_2_VERSION
+                          : ::strcasecmp(name.c_str(), "TLSv1.3") == 0 ? TLS1_3_VERSION
+                                                                       : 0;
+      if (version == 0) refuse("tls-protocols: \"" + name + "\" is not TLSv1.2 or TLSv1.3");
       oldest = std::min(oldest, version);
       newest = std::max(newest, version);
     }
     if (newest == 0) refuse("tls-protocols names none");
-    SSL_CTX_set_min_proto_version(context_.get(), oldest);
-    SSL_CTX_set_max_proto_version(context_.get(), newest);
+    SSL_CTX_set_min_proto_version(context, oldest);
+    SSL_CTX_set_max_proto_version(context, newest);
   }
 
-  void set_ciphers(const TlsOptions& options) {
+  static void set_ciphers(SSL_CTX* context, const TlsOptions& options) {
     ERR_clear_error();
-    if (!options.ciphers.empty() && SSL_CTX_set_cipher_list(context_.get(), options.ciphers.c_str()) != 1)
+    if (!options.ciphers.empty() && SSL_CTX_set_cipher_list(context, options.ciphers.c_str()) != 1)
       refuse("tls-ciphers " + options.ciphers);
-    if (!options.ciphersuites.empty() &&
-        SSL_CTX_set_ciphersuites(context_.get(), options.ciphersuites.c_str()) != 1)
+    if (!options.ciphersuites.empty() && SSL_CTX_set_ciphersuites(context, options.ciphersuites.c_str()) != 1)
       refuse("tls-ciphersuites " + options.ciphersuites);
   }
 
-  void load_certificate(const TlsOptions& options) {
-    if (options.cert_file.empty() != options.key_file.empty())
-      refuse("tls-cert-file and tls-key-file go together");
-    if (options.cert_file.empty()) return;
+  /// The directives are called `prefix` + "cert-file" and so on.
+  static void load_certificate(SSL_CTX* context, const std::string& prefix, const std::string& cert_file,
+                               const std::string& key_file, std::string pass) {
+    const std::string cert = prefix + "cert-file";
+    const std::string key = prefix + "key-file";
+    if (cert_file.empty() != key_file.empty()) refuse(cert + " and " + key + " go together");
+    if (cert_file.empty()) return;
     ERR_clear_error();
-    if (SSL_CTX_use_certificate_chain_file(context_.get(), options.cert_file.c_str()) != 1)
-      refuse("tls-cert-file " + options.cert_file);
+    if (SSL_CTX_use_certificate_chain_file(context, cert_file.c_str()) != 1) refuse(cert + " " + cert_file);
     // Without a callback OpenSSL would ask at the terminal.
-    std::string pass = options.key_file_pass;
-    SSL_CTX_set_default_passwd_cb(context_.get(), give_pass);
-    SSL_CTX_set_default_passwd_cb_userdata(context_.get(), &pass);
-    const bool is_loaded =
-        SSL_CTX_use_PrivateKey_file(context_.get(), options.key_file.c_str(), SSL_FILETYPE_PEM) == 1;
-    SSL_CTX_set_default_passwd_cb_userdata(context_.get(), nullptr);
+    SSL_CTX_set_default_passwd_cb(context, give_pass);
+    SSL_CTX_set_default_passwd_cb_userdata(context, &pass);
+    const bool is_loaded = SSL_CTX_use_PrivateKey_file(context, key_file.c_str(), SSL_FILETYPE_PEM) == 1;
+    SSL_CTX_set_default_passwd_cb_userdata(context, nullptr);
     OPENSSL_cleanse(pass.data(), pass.size());
-    if (!is_loaded) refuse("tls-key-file " + options.key_file);
-    if (SSL_CTX_check_private_key(context_.get()) != 1)
-      refuse("tls-key-file " + options.key_file + " is not the key of tls-cert-file " + options.cert_file);
+    if (!is_loaded) refuse(key + " " + key_file);
+    if (SSL_CTX_check_private_key(context) != 1)
+      refuse(key + " " + key_file + " is not the key of " + cert + " " + cert_file);
   }
 
   static int give_pass(char* out, int size, int, void* pass) noexcept {
@@ -256,23 +308,24 @@ class TlsContext {
     return static_cast<int>(text->size());
   }
 
-  void load_authorities(const TlsOptions& options) {
+  void load_authorities(SSL_CTX* context, const TlsOptions& options) const {
     ERR_clear_error();
     if (!has_authority_) {
-      SSL_CTX_set_default_verify_paths(context_.get());
+      SSL_CTX_set_default_verify_paths(context);
       return;
     }
     if (!options.ca_cert_file.empty() &&
-        SSL_CTX_load_verify_locations(context_.get(), options.ca_cert_file.c_str(), nullptr) != 1)
+        SSL_CTX_load_verify_locations(context, options.ca_cert_file.c_str(), nullptr) != 1)
       refuse("tls-ca-cert-file " + options.ca_cert_file);
     if (options.ca_cert_dir.empty()) return;
     struct stat folder {};  // OpenSSL looks into it no sooner than it needs a certificate
     if (::stat(options.ca_cert_dir.c_str(), &folder) != 0 || !S_ISDIR(folder.st_mode) ||
-        SSL_CTX_load_verify_locations(context_.get(), nullptr, options.ca_cert_dir.c_str()) != 1)
+        SSL_CTX_load_verify_locations(context, nullptr, options.ca_cert_dir.c_str()) != 1)
       refuse("tls-ca-cert-dir " + options.ca_cert_dir + " is not a folder");
   }
 
-  std::unique_ptr<SSL_CTX, OpensslFree<SSL_CTX_free>> context_;
+  Context incoming_;
+  Context outgoing_;  // none: as incoming
   TlsAuthClients auth_clients_;
   bool verify_peer_;
   bool verify_host_;

@@ -66,7 +66,7 @@ class Effects {
     for (const auto& command : commands) {
       if (command.words.size() >= 2) keys[count++] = command.words[1];
     }
-    databases_[selected_]->fetch(std::span(keys).first(count));
+    databases_[selected_]->fetch(std::span(keys).first(count), Locks::held);
   }
 
   /// The database that the next command is for.

@@ -291,6 +291,12 @@ class Node final : public NodeCore, public std::enable_shared_from_this<Node> {
     if (port != 0) serving_.announce_listening_port(port);
   }
 
+  /// Of several ports given to `served_by`, this is the one to tell masters, from their next link on.
+  void announce_port(std::uint16_t port, std::uint16_t in_place_of) {
+    const Turn turn(*this);
+    serving_.announce_listening_port(port, in_place_of);
+  }
+
   /// On a replica: the link to its master carries the stream.
   [[nodiscard]] bool is_master_link_up() {
     const std::lock_guard lock(mutex);

@@ -229,8 +229,9 @@ class Serving {
   }
 
   [[nodiscard]] std::uint16_t listening_port() const noexcept { return listening_port_; }
-  void announce_listening_port(std::uint16_t port) noexcept {
-    if (listening_port_ == 0) listening_port_ = port;
+  /// Unless there is another already than `in_place_of`.
+  void announce_listening_port(std::uint16_t port, std::uint16_t in_place_of = 0) noexcept {
+    if (listening_port_ == 0 || listening_port_ == in_place_of) listening_port_ = port;
   }
 
  private:

@@ -22,6 +22,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace replikv::inline v0_1::detail {
 
@@ -148,6 +149,11 @@ struct Administration {
   std::map<std::string, std::string, std::less<>> texts{};
   std::string configuration_file{};  ///< absolute; empty: there is none
   std::uint16_t port = 0;            ///< the first that was listened on
+
+  /// Ports that are listened on, each by its transport.
+  std::vector<std::pair<const TransportEngine*, std::uint16_t>> ports{};
+  /// Of those, the one that masters are told; 0: there is none.
+  std::uint16_t announced_port = 0;
 
   /// Over this REPLICAOF connects.
   std::shared_ptr<TransportEngine> towards_master{};

@@ -4,6 +4,9 @@
 
 #include <replikv/core/bytes.hpp>
 #include <replikv/core/clock.hpp>
+#include <replikv/core/error.hpp>
+#include <replikv/replication/detail/node_core.hpp>
+#include <replikv/replication/events.hpp>
 #include <replikv/server/detail/client.hpp>
 #include <replikv/server/detail/server.hpp>
 #include <replikv/server/options.hpp>
@@ -33,6 +36,7 @@ class ClientLink final : public Client, public LinkEvents, public std::enable_sh
 
   inline void on_bytes(Bytes bytes) override {
     if (replica_) return replica_->on_bytes(bytes);
+    has_been_heard_ = true;
     const auto server = server_.lock();
     if (!server) return;
     if (server->is_entered_here()) {  // by a command of another client, over a transport without a thread
@@ -62,8 +66,11 @@ class ClientLink final : public Client, public LinkEvents, public std::enable_sh
     const auto server = server_.lock();
     if (!server) return;
     if (server->is_entered_here()) return later([why](ClientLink& self) { self.on_closed(why); });
-    const Server::Turn turn(*server);
-    server->remove(*this);
+    {
+      const Server::Turn turn(*server);
+      server->remove(*this);
+    }
+    if (!has_been_heard_) explain(*server, why);
   }
 
   // --- For the server ---------------------------------------------------------------------------------
@@ -201,11 +208,23 @@ class ClientLink final : public Client, public LinkEvents, public std::enable_sh
     if (!rest.empty()) replica_->on_bytes(as_bytes(rest));
   }
 
+  // A transport that did not come to an agreement with the peer has a word of its own for it; who just left
+  // is nothing to tell. Outside the server's turn, since loggers are called here.
+  void explain(const Server& server, std::error_code why) const {
+    if (why.category() == error_category() || why.category() == std::system_category()) return;
+    const Turn turn(*server.node);
+    server.node->log(LogLevel::warning, [&] {
+      return "Error accepting a client connection: " + why.message() + " (addr=" + address +
+             " laddr=" + local_address + ")";
+    });
+  }
+
   std::weak_ptr<Server> server_;
   std::shared_ptr<TransportEngine> engine_;
   std::shared_ptr<Link> link_;
   std::shared_ptr<LinkEvents> replica_;  // whose link it is by now
   std::optional<TimePoint> over_soft_limit_since_;
+  bool has_been_heard_ = false;
 };
 
 }  // namespace replikv::inline v0_1::detail

@@ -3,6 +3,7 @@
 
 #include <replikv/server/command.hpp>
 #include <replikv/server/detail/command_index.hpp>
+#include <replikv/server/detail/command_usage.hpp>
 #include <replikv/server/detail/latency.hpp>
 
 #include <algorithm>
@@ -42,6 +43,7 @@ enum class CommandFlag : std::uint32_t {
   asking = 1U << 18,
 };
 
+/// In the order in which COMMAND INFO has them.
 inline constexpr std::array command_flags{
     std::pair{std::string_view("write"), CommandFlag::write},
     std::pair{std::string_view("readonly"), CommandFlag::readonly},
@@ -54,14 +56,14 @@ inline constexpr std::array command_flags{
     std::pair{std::string_view("stale"), CommandFlag::stale},
     std::pair{std::string_view("skip_monitor"), CommandFlag::skip_monitor},
     std::pair{std::string_view("skip_slowlog"), CommandFlag::skip_slowlog},
+    std::pair{std::string_view("asking"), CommandFlag::asking},
     std::pair{std::string_view("fast"), CommandFlag::fast},
     std::pair{std::string_view("no_auth"), CommandFlag::no_auth},
     std::pair{std::string_view("may_replicate"), CommandFlag::may_replicate},
+    std::pair{std::string_view("no_async_loading"), CommandFlag::no_async_loading},
     std::pair{std::string_view("no_multi"), CommandFlag::no_multi},
     std::pair{std::string_view("movablekeys"), CommandFlag::movablekeys},
     std::pair{std::string_view("allow_busy"), CommandFlag::allow_busy},
-    std::pair{std::string_view("no_async_loading"), CommandFlag::no_async_loading},
-    std::pair{std::string_view("asking"), CommandFlag::asking},
 };
 
 /// Calls `f(word)` for each word of a text.
@@ -125,10 +127,11 @@ struct RegisteredCommand {
 class CommandTable {
  public:
   /// Adds a command, or replaces the one of its name. Throws std::invalid_argument for a word that is no
-  /// flag, or no category.
+  /// flag, or no category, and for a usage that cannot be read.
   void add(server::Command command) {
     RegisteredCommand entry{std::move(command)};
     entry.flags = flags_of(entry.command.flags);
+    (void)UsageReader::read(entry.command.usage);
     const std::string& name = entry.command.name;
     entry.number = index_.learn(name, entry.categories(), usual_access(entry));
     if (const std::size_t bar = name.find('|'); bar != std::string::npos) {

@@ -32,7 +32,7 @@ namespace replikv::inline v0_1::detail {
 
 inline void begin_failover(Server& server, FailoverRequest request) {
   server.node->begin_failover();
-  server.pause({TimePoint::max(), true});
+  server.pauses.begin({TimePoint::max(), true});
   server.administration.failover = std::move(request);
 }
 

@@ -43,6 +43,7 @@ class ObservedKeyspace final : public server::Keyspace {
   std::uint64_t scan(std::uint64_t cursor, OnEntry f) const override { return keys_.scan(cursor, f); }
   [[nodiscard]] WallTime now() const override { return keys_.now(); }
   [[nodiscard]] bool is_locked() const noexcept override { return keys_.is_locked(); }
+  void fetch(std::span<const std::string_view> keys) const noexcept override { keys_.fetch(keys); }
 
   void set(std::string_view key, std::string_view value, WallTime expires_at) override {
     keys_.set(key, value, expires_at);

@@ -13,23 +13,24 @@
 #include <replikv/server/detail/client.hpp>
 #include <replikv/server/detail/client_line.hpp>
 #include <replikv/server/detail/command_table.hpp>
+#include <replikv/server/detail/key_events.hpp>
 #include <replikv/server/detail/latency.hpp>
-#include <replikv/server/detail/lost_keys.hpp>
-#include <replikv/server/detail/notifications.hpp>
-#include <replikv/server/detail/observed_keyspace.hpp>
+#include <replikv/server/detail/monitors.hpp>
+#include <replikv/server/detail/pauses.hpp>
 #include <replikv/server/detail/pub_sub.hpp>
-#include <replikv/server/detail/quoted.hpp>
+#include <replikv/server/detail/refusals.hpp>
+#include <replikv/server/detail/served_databases.hpp>
 #include <replikv/server/detail/slow_log.hpp>
 #include <replikv/server/detail/watches.hpp>
 #include <replikv/server/keyspace.hpp>
 #include <replikv/server/options.hpp>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -58,30 +59,22 @@ struct ServerCounts {
   std::uint64_t error_replies = 0;
 };
 
-/// While it lasts, commands of clients wait (Redis: CLIENT PAUSE).
-struct Pause {
-  TimePoint until;
-  bool writes_only;
-};
-
 [[nodiscard]] inline NewChannels new_channels(const EndpointOptions& options) noexcept {
   return options.new_users_hear_all_channels ? NewChannels::all : NewChannels::none;
 }
 
 /// Every call inside a `Turn`, unless it says otherwise.
-class Server : public std::enable_shared_from_this<Server>, private WriteObserver {
+class Server : public std::enable_shared_from_this<Server> {
  public:
   using Keyspace = server::Keyspace;
 
   Server(EndpointOptions chosen, std::shared_ptr<Node> its_node,
          std::vector<std::unique_ptr<Keyspace>> its_databases)
-      : options(std::move(chosen)), node(std::move(its_node)), databases_(std::move(its_databases)) {
+      : options(std::move(chosen)),
+        node(std::move(its_node)),
+        events_(*node),
+        databases_(std::move(its_databases), events_) {
     access.set_default_password(options.password);
-    WriteObserver& observer = *this;
-    for (std::uint32_t i = 0; i < databases_.size(); ++i) {
-      observed_.push_back(std::make_unique<ObservedKeyspace>(*databases_[i], i, observer));
-      views_.push_back(databases_[i].get());
-    }
     if (!want_events(options.notify_keyspace_events)) throw_error(Errc::bad_option);
   }
 
@@ -125,44 +118,26 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
 
   [[nodiscard]] std::size_t databases() const noexcept { return databases_.size(); }
   /// As commands have to see it now: inside EXEC, with what EXEC has written.
-  [[nodiscard]] Keyspace& database(std::uint32_t number) const { return *views_[number]; }
+  [[nodiscard]] Keyspace& database(std::uint32_t number) const { return databases_[number]; }
 
   /// Runs `f` while nobody else reads or writes these databases (in ascending order); what it writes to each
   /// of them happens at once, or not at all if it throws. What it publishes is heard afterwards.
   void atomically(std::span<const std::uint32_t> numbers, FunctionRef<void()> f) {
     const CommandStream::Hush hush(node->stream);
-    is_held_ = true;
-    try {
-      hold_databases(numbers, f);
-    } catch (...) {
-      is_held_ = false;
-      after_hold_.clear();
-      throw;
-    }
-    is_held_ = false;
-    for (const auto& told : std::exchange(after_hold_, {})) told();
+    databases_.atomically(numbers, f);
   }
 
   // --- Watching -------------------------------------------------------------------------------------
 
   /// False: it watches this key already.
   bool watch(Client& client, std::uint32_t number, std::string_view key) {
-    const bool is_new = watches_.add(client.watcher, number, key, KeyFingerprint::of(database(number), key));
-    choose_views();
-    return is_new;
+    return databases_.watch(client.watcher, number, key);
   }
   void unwatch(Client& client) noexcept {
     client.queue_bytes = 0;
-    watches_.remove_all(client.watcher);
-    choose_views();
+    databases_.unwatch(client.watcher);
   }
-  /// Whether all keys that a client watches are what they were.
-  [[nodiscard]] bool are_unchanged(const Watcher& watcher) const {
-    return !watcher.has_changed &&
-           std::all_of(watcher.keys.begin(), watcher.keys.end(), [this](const WatchedKey& key) {
-             return KeyFingerprint::of(database(key.database), *key.key) == key.before;
-           });
-  }
+  [[nodiscard]] bool are_unchanged(const Watcher& watcher) const { return databases_.are_unchanged(watcher); }
 
   // --- Messages and events --------------------------------------------------------------------------
 
@@ -171,7 +146,7 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
   /// A client's PUBLISH or SPUBLISH: here and, on a master, at replicas. How many clients hear it here.
   std::size_t publish(Subscribed kind, std::string_view channel, std::string_view message) {
     const std::size_t count = pub_sub.receivers(kind, channel);
-    when_free([this, kind, told = std::string(channel), text = std::string(message)] {
+    databases_.when_free([this, kind, told = std::string(channel), text = std::string(message)] {
       deliver(kind, told, text);
       node->propagate({kind == Subscribed::channel ? "PUBLISH" : "SPUBLISH", told, text});
     });
@@ -195,28 +170,21 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
 
   /// Which events of keys are told (notify-keyspace-events). False: not its letters; nothing has changed.
   bool want_events(std::string_view letters) {
-    const auto wanted = WantedEvents::parse(letters);
-    if (!wanted) return false;
-    wanted_events_ = *wanted;
-    const bool hears_of_losses =
-        wanted_events_.has(server::EventClass::expired) || wanted_events_.has(server::EventClass::evicted);
-    if (hears_of_losses != hears_of_losses_) {
-      hears_of_losses_ = hears_of_losses;
-      node->gate->set_loss_listener(hears_of_losses ? lost_keys_ : nullptr);
-    }
-    options.notify_keyspace_events = wanted->text();
-    choose_views();
+    if (!events_.want(letters)) return false;
+    options.notify_keyspace_events = events_.wanted().text();
+    databases_.choose_views();
     return true;
   }
 
   void notify(server::EventClass event_class, std::string_view event, std::uint32_t number,
               std::string_view key) {
-    if (!wanted_events_.has(event_class) || pub_sub.is_idle()) return;
+    const WantedEvents& wanted = events_.wanted();
+    if (!wanted.has(event_class) || pub_sub.is_idle()) return;
     const std::string database_text = std::to_string(number);
-    if (wanted_events_.of_keys()) {
+    if (wanted.of_keys()) {
       tell("__keyspace@" + database_text + "__:" + std::string(key), std::string(event));
     }
-    if (wanted_events_.of_events()) {
+    if (wanted.of_events()) {
       tell("__keyevent@" + database_text + "__:" + std::string(event), std::string(key));
     }
   }
@@ -225,30 +193,14 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
 
   SlowLog slow_log;
   LatencyEvents latency;
-
-  void add_monitor(Client& client) {
-    client.is_monitor = true;
-    monitors_.push_back(&client);
-  }
-  void remove_monitor(Client& client) noexcept {
-    client.is_monitor = false;
-    std::erase(monitors_, &client);
-  }
+  Monitors monitors;
 
   // --- Pausing --------------------------------------------------------------------------------------
 
-  [[nodiscard]] const std::optional<Pause>& paused() const noexcept { return pause_; }
+  Pauses pauses;
 
-  /// A pause that is there already is not shortened, nor made milder.
-  void pause(Pause wanted) noexcept {
-    if (pause_) {
-      wanted.until = std::max(wanted.until, pause_->until);
-      wanted.writes_only = wanted.writes_only && pause_->writes_only;
-    }
-    pause_ = wanted;
-  }
   void end_pause() noexcept {
-    pause_.reset();
+    pauses.end();
     for (const auto& client : clients_) {
       if (!client->postponed.empty()) client->resume_soon();
     }
@@ -282,7 +234,7 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
     if (client.subscriptions) pub_sub.remove(client, *client.subscriptions);
     client.subscriptions = nullptr;
     client.subscription_bytes = 0;
-    if (client.is_monitor) remove_monitor(client);
+    if (client.is_monitor) monitors.remove(client);
   }
 
   /// Counts what a client has the server keep for it, in `bytes` of its own; too much ends its link.
@@ -388,8 +340,8 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
 
   /// Ends the links of those that cost more than they may.
   void look_after_clients(TimePoint now) {
-    if (pause_ && now >= pause_->until) end_pause();
-    if (!lost_keys_->empty()) tell_losses();
+    if (pauses.is_over(now)) end_pause();
+    if (events_.has_losses()) tell_losses();
     for (const auto& client : std::vector(clients_)) client->check_limits(*this, now);
     sample(now);
   }
@@ -433,7 +385,7 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
     if (const std::string refusal = refusal_of(client, command, words); !refusal.empty()) {
       return refuse(client, command, refusal);
     }
-    if (pause_ && postpone(client, *command, words)) return;
+    if (pauses.is_on() && pauses.holds_back(client, *command)) return postpone(client, words);
     if (client.in_multi && !command->is(CommandFlag::no_multi) && !ends_multi(*command)) {
       return queue(client, *command, words);
     }
@@ -477,24 +429,14 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
     if (options.latency_tracking) command.latency.add(took);
     ++counts.commands_processed;
-    if (!lost_keys_->empty()) [[unlikely]]
+    if (events_.has_losses()) [[unlikely]]
       tell_losses();
-    if (!events_.empty()) [[unlikely]]
-      tell_events(command, command.failed == failed_before);
-    if (!monitors_.empty()) [[unlikely]]
+    if (events_.has_changes()) [[unlikely]]
+      tell_changes(command, command.failed == failed_before);
+    if (!monitors.empty()) [[unlikely]]
       show_monitors(client, command, words);
     if (took >= options.slowlog_slower_than || options.latency_threshold.count() > 0) [[unlikely]]
       note_time(client, command, words, took);
-  }
-
-  /// An error as the wire has it: its own words where the protocol has them, else after "ERR ".
-  [[nodiscard]] static std::string wire_text(std::error_code error) {
-    const std::string words = error.message();
-    const std::size_t end = std::min(words.find(' '), words.size());
-    const bool has_code =
-        end > 1 && std::all_of(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(end),
-                               [](char letter) { return letter >= 'A' && letter <= 'Z'; });
-    return has_code ? words : "ERR " + words;
   }
 
   /// When the command under way began, on the clock of its client's transport.
@@ -515,16 +457,12 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
                                             resp::Arguments words) {
     const Verdict verdict = judge(client, command, words);
     if (verdict.what == Denied::nothing) return {};
-    return "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. "
-           "This command is no longer allowed for the following reason: " +
-           std::string(verdict.what == Denied::command ? "no permission to execute the command or subcommand"
-                       : verdict.what == Denied::key
-                           ? "no permission to touch the specified keys"
-                           : "no permission to access one of the channels used as arguments");
+    return no_permission_any_more(verdict);
   }
 
   std::size_t parse(Client& client, Bytes all) {
     std::size_t consumed = 0;
+    std::size_t fetched = 0;  // commands behind this one whose keys are on their way
     while (client.closing == Client::Closing::no && !client.is_blocked && !client.sync_request) {
       if (client.output.size() >= Client::output_bytes_max) {
         client.is_held_up = true;
@@ -533,6 +471,7 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
       const auto parsed = client.parser.parse(all.subspan(consumed));
       if (parsed.status == resp::Parsed::Status::command) {
         consumed += parsed.consumed;
+        fetched = fetched > 0 ? fetched - 1 : look_ahead(client, all.subspan(consumed));
         if (!client.parser.arguments().empty()) take(client, client.parser.arguments());
         continue;
       }
@@ -541,6 +480,25 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
       client.close_when_sent();
     }
     return client.closing == Client::Closing::no ? consumed : all.size();
+  }
+
+  // Has the memory fetched that pipelined commands will need: one that is far away costs more than all the
+  // rest of a command. The word behind the name is taken for a key; where it is none, nothing is lost. For
+  // how many commands that was.
+  std::size_t look_ahead(const Client& client, Bytes bytes) {
+    if (bytes.empty() || !client.authenticated) return 0;
+    std::array<std::string_view, 32> keys;
+    std::size_t count = 0;
+    ahead_.reset();
+    for (; count < keys.size(); ++count) {
+      const auto parsed = ahead_.parse(bytes);
+      if (parsed.status != resp::Parsed::Status::command) break;
+      bytes = bytes.subspan(parsed.consumed);
+      const resp::Arguments words = ahead_.arguments();
+      if (!ahead_.was_inline() && words.size() >= 2) keys[count] = words[1];
+    }
+    if (count > 1) database(client.database).fetch(std::span(keys).first(count));
+    return count;
   }
 
   // Browsers that were made to talk to us are not answered (Redis: a security measure of its own).
@@ -615,14 +573,6 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
     return true;
   }
 
-  [[nodiscard]] static std::string no_permission(const Verdict& verdict, const RegisteredCommand& command) {
-    if (verdict.what == Denied::command) {
-      return "NOPERM this user has no permissions to run the '" + command.command.name + "' command";
-    }
-    return "NOPERM this user has no permissions to access one of the " +
-           std::string(verdict.what == Denied::key ? "keys" : "channels") + " used as arguments";
-  }
-
   void record_refusal(const Client& client, std::string_view reason, std::string_view object,
                       std::string_view user) {
     AccessLogEntry entry;
@@ -642,25 +592,6 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
   [[nodiscard]] static bool is_for_subscribers(const RegisteredCommand& command) noexcept {
     const std::string_view name = command.command.name;
     return name == "ping" || name == "quit" || name == "reset" || name.ends_with("subscribe");
-  }
-
-  [[nodiscard]] static std::string unknown_command(resp::Arguments words) {
-    std::string text =
-        "ERR unknown command '" + std::string(words[0].substr(0, 128)) + "', with args beginning with: ";
-    const std::size_t shown_from = text.size();
-    for (std::size_t i = 1; i < words.size() && text.size() - shown_from < 128; ++i) {
-      text += "'" + std::string(words[i].substr(0, 128 - (text.size() - shown_from))) + "' ";
-    }
-    return text;
-  }
-
-  [[nodiscard]] static std::string unknown_subcommand(resp::Arguments words) {
-    std::string container(words[0]);
-    for (char& letter : container) {
-      if (letter >= 'a' && letter <= 'z') letter = static_cast<char>(letter - 'a' + 'A');
-    }
-    return "ERR unknown subcommand '" + std::string(words[1].substr(0, 128)) + "'. Try " + container +
-           " HELP.";
   }
 
   void refuse(Client& client, RegisteredCommand* command, std::string refusal) {
@@ -736,116 +667,21 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
     }
   }
 
-  // --- Databases ------------------------------------------------------------------------------------
-
-  // Nobody pays for being looked at while nobody looks. Not while databases are held: their views are not
-  // ours.
-  void choose_views() noexcept {
-    if (is_held_) return;
-    const bool is_observed = !watches_.empty() || !wanted_events_.empty();
-    for (std::size_t i = 0; i < views_.size(); ++i) {
-      views_[i] = is_observed ? observed_[i].get() : databases_[i].get();
-    }
-  }
-
-  // Has a database seen as `keys` while this lives.
-  class Seen {
-   public:
-    Seen(Server& server, std::uint32_t number, Keyspace& keys)
-        : view_(server.views_[number]), before_(std::exchange(view_, &keys)) {}
-    ~Seen() { view_ = before_; }
-    Seen(const Seen&) = delete;
-    Seen& operator=(const Seen&) = delete;
-
-   private:
-    Keyspace*& view_;
-    Keyspace* before_;
-  };
-
-  // In the order of their numbers, as everybody who holds several.
-  void hold_databases(std::span<const std::uint32_t> numbers, FunctionRef<void()> f) {
-    if (numbers.empty()) return f();
-    database(numbers[0]).atomically([this, numbers, f](Keyspace& inside) {
-      const Seen seen(*this, numbers[0], inside);
-      hold_databases(numbers.subspan(1), f);
-    });
-  }
-
-  // Now, or when the databases are no longer held: what subscribers read then is what was written.
-  template <class Action>
-  void when_free(Action&& action) {
-    if (!is_held_) return action();
-    after_hold_.emplace_back(std::forward<Action>(action));
-  }
-
   // --- Events of keys -------------------------------------------------------------------------------
 
-  struct KeyChange {
-    enum class Kind : std::uint8_t { erased, put, put_again, expiry };
-    Kind kind;
-    std::uint32_t database;
-    std::string key;
-    WallTime expires_at;
-  };
-
-  void on_put(std::uint32_t number, std::string_view key, WallTime expires_at) override {
-    note(KeyChange::Kind::put, number, key, expires_at);
-  }
-  void on_put_again(std::uint32_t number, std::string_view key) override {
-    if (wanted_events_.empty()) return;
-    events_.push_back({KeyChange::Kind::put_again, number, std::string(key), Keyspace::never});
-  }
-  void on_erased(std::uint32_t number, std::string_view key) override {
-    note(KeyChange::Kind::erased, number, key, Keyspace::never);
-  }
-  void on_expiry_set(std::uint32_t number, std::string_view key, WallTime expires_at) override {
-    note(KeyChange::Kind::expiry, number, key, expires_at);
-  }
-  void on_clear(std::uint32_t number, const Keyspace& keys) override { watches_.touch_all(number, keys); }
-
-  void note(KeyChange::Kind kind, std::uint32_t number, std::string_view key, WallTime expires_at) {
-    watches_.touch(number, key);
-    if (!wanted_events_.empty()) events_.push_back({kind, number, std::string(key), expires_at});
+  [[nodiscard]] auto notifier() {
+    return [this](server::EventClass event_class, std::string_view event, std::uint32_t number,
+                  std::string_view key) { notify(event_class, event, number, key); };
   }
 
-  void tell_events(const RegisteredCommand& command, bool has_succeeded) {
-    auto events = std::exchange(events_, {});
-    if (!has_succeeded) return;
-    const EventNames names = events_of(command.command.name);
-    if (!names.erased.empty()) {  // it came from there before it went there
-      std::stable_partition(events.begin(), events.end(),
-                            [](const KeyChange& change) { return change.kind == KeyChange::Kind::erased; });
-    }
-    for (const KeyChange& change : events) tell_event(names, change);
+  void tell_changes(const RegisteredCommand& command, bool has_succeeded) {
+    if (!has_succeeded) return events_.forget_changes();
+    events_.tell_changes(command.command.name, notifier());
   }
-
-  void tell_event(const EventNames& names, const KeyChange& change) {
-    using server::EventClass;
-    const auto notify_generic = [this, &change](std::string_view event) {
-      notify(EventClass::generic, event, change.database, change.key);
-    };
-    if (change.kind == KeyChange::Kind::put_again && names.put == "setbit") return;  // no change, no event
-    if (change.kind == KeyChange::Kind::put || change.kind == KeyChange::Kind::put_again) {
-      notify(names.put_class, names.put.empty() ? "set" : names.put, change.database, change.key);
-      if (names.put.empty() && change.expires_at != Keyspace::never) notify_generic("expire");
-    } else if (change.kind == KeyChange::Kind::erased) {
-      notify_generic(names.erased.empty() ? "del" : names.erased);
-    } else if (change.expires_at == Keyspace::never) {
-      notify_generic("persist");
-    } else {
-      notify_generic(change.expires_at <= databases_[change.database]->now() ? "del" : "expire");
-    }
-  }
-
-  void tell_losses() {
-    for (const LostKey& lost : lost_keys_->take()) {
-      const bool is_expired = lost.event_class == server::EventClass::expired;
-      notify(lost.event_class, is_expired ? "expired" : "evicted", lost.database, lost.key);
-    }
-  }
+  void tell_losses() { events_.tell_losses(notifier()); }
 
   void tell(std::string channel, std::string message) {
-    when_free([this, told = std::move(channel), text = std::move(message)] {
+    databases_.when_free([this, told = std::move(channel), text = std::move(message)] {
       deliver(Subscribed::channel, told, text);
     });
   }
@@ -857,42 +693,9 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
         std::chrono::system_clock::now().time_since_epoch());
   }
 
-  // Source  Redis 7.0: what AUTH and HELLO say of users and passwords is shown to nobody
-  [[nodiscard]] static std::vector<std::string_view> without_secrets(const RegisteredCommand& command,
-                                                                     resp::Arguments words) {
-    std::vector<std::string_view> shown(words.begin(), words.end());
-    const bool is_auth = command.command.name == "auth";
-    for (std::size_t i = 1; i < shown.size(); ++i) {
-      if (is_auth) shown[i] = "(redacted)";
-      if (command.command.name == "hello" && to_lower(words[i]) == "auth") {
-        for (std::size_t end = std::min(i + 3, shown.size()); ++i < end;) shown[i] = "(redacted)";
-        break;
-      }
-    }
-    return shown;
-  }
-
   void show_monitors(const Client& client, const RegisteredCommand& command, resp::Arguments words) {
-    if (command.is(CommandFlag::admin) || command.is(CommandFlag::skip_monitor)) return;
-    const std::string micros = std::to_string(wall_now().count());
-    const std::size_t seconds = micros.size() - 6;
-    const std::string peer = client.address.starts_with('/')
-                                 ? "unix:" + client.address.substr(0, client.address.rfind(':'))
-                                 : client.address;
-    std::string line = "+" + micros.substr(0, seconds) + "." + micros.substr(seconds) + " [" +
-                       std::to_string(client.database) + " " + peer + "]";
-    for (const std::string_view word : without_secrets(command, words)) {
-      line += ' ';
-      append_quoted(line, word);
-    }
-    line += "\r\n";
-    for (Client* const monitor : monitors_) {
-      if (monitor->closing == Client::Closing::now) continue;
-      monitor->output += line;
-      const std::uint64_t bytes_max = options.output_limit.hard_bytes;
-      if (bytes_max != 0 && monitor->output.size() > bytes_max) monitor->closing = Client::Closing::now;
-      send_soon(*monitor);
-    }
+    monitors.show(client, command, words, wall_now(), options.output_limit.hard_bytes,
+                  [this](Client& monitor) { send_soon(monitor); });
   }
 
   void note_time(const Client& client, const RegisteredCommand& command, resp::Arguments words,
@@ -912,37 +715,20 @@ class Server : public std::enable_shared_from_this<Server>, private WriteObserve
 
   // --- Pausing --------------------------------------------------------------------------------------
 
-  // Source  Redis 7.0 processCommand: those that may change something wait for either kind of pause
-  [[nodiscard]] bool postpone(Client& client, const RegisteredCommand& command, resp::Arguments words) const {
-    constexpr auto writing = static_cast<std::uint32_t>(CommandFlag::write);
-    const std::string_view name = command.command.name;
-    const bool is_write = command.is(CommandFlag::write) || name == "publish" || name == "spublish" ||
-                          (name == "exec" && (client.queue_flags & writing) != 0);
-    if (pause_->writes_only && !is_write) return false;
+  static void postpone(Client& client, resp::Arguments words) {
     client.postponed.assign(words.begin(), words.end());
     client.is_blocked = true;
-    return true;
   }
 
   std::mutex mutex_;
   std::atomic<std::thread::id> inside_{};
-  std::vector<std::unique_ptr<Keyspace>> databases_;
+  KeyEvents events_;
+  ServedDatabases databases_;
   std::vector<std::shared_ptr<Client>> clients_;
   std::vector<Client*> to_send_;
   std::uint64_t last_client_id_ = 0;
   TimePoint now_{};
-
-  std::vector<std::unique_ptr<ObservedKeyspace>> observed_;
-  std::vector<Keyspace*> views_;  // of the databases: as they are, observed, or held by EXEC
-  bool is_held_ = false;
-  std::vector<std::function<void()>> after_hold_;
-  Watches watches_;
-  WantedEvents wanted_events_;
-  std::vector<KeyChange> events_;  // of the command under way
-  const std::shared_ptr<LostKeys> lost_keys_ = std::make_shared<LostKeys>();
-  bool hears_of_losses_ = false;
-  std::vector<Client*> monitors_;
-  std::optional<Pause> pause_;
+  resp::CommandParser ahead_;  // of `look_ahead`
 };
 
 }  // namespace replikv::inline v0_1::detail

@@ -117,6 +117,9 @@ class StoreKeyspace final : public server::Keyspace {
                        [&](ViewOf<Key> key, ViewOf<Value> value) { f(key_text(key), value_text(value)); });
   }
   [[nodiscard]] WallTime now() const override { return store_.now(); }
+  void fetch(std::span<const std::string_view> keys) const noexcept override {
+    database_of(store_).fetch(keys, Locks::take);
+  }
 
   void set(std::string_view key, std::string_view value, WallTime expires_at) override {
     store_.set(Decoded<Key>(key).view(), Decoded<Value>(value).view(), Expiry(expires_at));

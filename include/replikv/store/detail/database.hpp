@@ -81,9 +81,9 @@ class Database {
   virtual void lock() = 0;
   virtual void unlock() = 0;
 
-  /// Has the memory of keys fetched that will be changed soon, many at a time: then a change waits for none.
-  /// Precondition: nobody but the caller changes the contents, nor will before this returns.
-  virtual void fetch(std::span<const std::string_view> keys) const noexcept = 0;
+  /// Has the memory of keys fetched that will be read or changed soon, many at a time: then nobody waits for
+  /// it. Without taking locks, nobody but the caller may change the contents until this returns.
+  virtual void fetch(std::span<const std::string_view> keys, Locks locks) const noexcept = 0;
 
   /// Gives the store a role or, with nullptr, takes it away. A second role: `Errc::already_has_role`.
   [[nodiscard]] virtual std::error_code attach(std::shared_ptr<const Attachment> attachment) = 0;

@@ -97,6 +97,54 @@ class Load final : public DatabaseLoad {
   std::unique_ptr<Table> table = std::make_unique<Table>();  // null: a snapshot took it over
 };
 
+/// Calls `f(shard)` for each of some shards, in order.
+template <std::size_t Count, class F>
+void for_each_shard(const std::bitset<Count>& shards, F&& f) {
+  if constexpr (Count <= 64) {  // which of them is chance: a branch for each would be mispredicted often
+    for (std::uint64_t left = shards.to_ullong(); left != 0; left &= left - 1) {
+      f(static_cast<std::size_t>(std::countr_zero(left)));
+    }
+  } else {
+    for (std::size_t shard = 0; shard < Count; ++shard) {
+      if (shards[shard]) f(shard);
+    }
+  }
+}
+
+/// Locks of some shards, exclusive ones or shared ones, taken in order.
+template <class Core, bool Shared = false>
+class ShardLocks {
+ public:
+  using Shards = typename Core::Shards;
+
+  ShardLocks(const Core& core, const Shards& shards) : core_(core), shards_(shards) {
+    for_each_shard(shards_, [this](std::size_t shard) {
+      if constexpr (Shared) {
+        core_.mutex(shard).lock_shared();
+      } else {
+        core_.mutex(shard).lock();
+      }
+    });
+  }
+  ShardLocks(const ShardLocks&) = delete;
+  ShardLocks& operator=(const ShardLocks&) = delete;
+  ~ShardLocks() {
+    for_each_shard(shards_, [this](std::size_t shard) {
+      if constexpr (Shared) {
+        core_.mutex(shard).unlock_shared();
+      } else {
+        core_.mutex(shard).unlock();
+      }
+    });
+  }
+
+  [[nodiscard]] const Shards& shards() const noexcept { return shards_; }
+
+ private:
+  const Core& core_;
+  Shards shards_;
+};
+
 /// Thread safety  every call from any thread, unless it says that a lock must be held
 template <class Key, class Value, class Policy>
 class StoreCore final : public Database {
@@ -133,17 +181,21 @@ class StoreCore final : public Database {
     for (Shard& shard : shards_) shard.mutex.unlock();
   }
 
-  void fetch(std::span<const std::string_view> keys) const noexcept override {
+  void fetch(std::span<const std::string_view> keys, Locks locks) const noexcept override {
     std::array<std::uint64_t, 32> hashes;
     while (!keys.empty()) {
       const auto some = keys.first(std::min(keys.size(), hashes.size()));
       keys = keys.subspan(some.size());
       std::size_t count = 0;
+      Shards shards;
       for (const std::string_view bytes : some) {
         const FromText<Key> key(bytes);
         if (!key) continue;
-        hashes[count++] = Table::hash(key.view());
+        hashes[count] = Table::hash(key.view());
+        if (locks == Locks::take) shards.set(Table::part_of(hashes[count]));
+        ++count;
       }
+      const ShardLocks<StoreCore, true> taken(*this, shards);
       table_->fetch(std::span(hashes).first(count));
     }
   }
@@ -599,54 +651,6 @@ class StoreCore final : public Database {
   std::atomic<std::size_t> first_to_expire_{0};
   mutable MemoryLimit limit_;
   mutable std::atomic<std::uint64_t> expired_{0};
-};
-
-/// Calls `f(shard)` for each of some shards, in order.
-template <std::size_t Count, class F>
-void for_each_shard(const std::bitset<Count>& shards, F&& f) {
-  if constexpr (Count <= 64) {  // which of them is chance: a branch for each would be mispredicted often
-    for (std::uint64_t left = shards.to_ullong(); left != 0; left &= left - 1) {
-      f(static_cast<std::size_t>(std::countr_zero(left)));
-    }
-  } else {
-    for (std::size_t shard = 0; shard < Count; ++shard) {
-      if (shards[shard]) f(shard);
-    }
-  }
-}
-
-/// Locks of some shards, exclusive ones or shared ones, taken in order.
-template <class Core, bool Shared = false>
-class ShardLocks {
- public:
-  using Shards = typename Core::Shards;
-
-  ShardLocks(const Core& core, const Shards& shards) : core_(core), shards_(shards) {
-    for_each_shard(shards_, [this](std::size_t shard) {
-      if constexpr (Shared) {
-        core_.mutex(shard).lock_shared();
-      } else {
-        core_.mutex(shard).lock();
-      }
-    });
-  }
-  ShardLocks(const ShardLocks&) = delete;
-  ShardLocks& operator=(const ShardLocks&) = delete;
-  ~ShardLocks() {
-    for_each_shard(shards_, [this](std::size_t shard) {
-      if constexpr (Shared) {
-        core_.mutex(shard).unlock_shared();
-      } else {
-        core_.mutex(shard).unlock();
-      }
-    });
-  }
-
-  [[nodiscard]] const Shards& shards() const noexcept { return shards_; }
-
- private:
-  const Core& core_;
-  Shards shards_;
 };
 
 }  // namespace replikv::inline v0_1::detail

@@ -5,6 +5,7 @@
 #include <replikv/server/detail/commands/acl.hpp>
 #include <replikv/server/detail/commands/bits.hpp>
 #include <replikv/server/detail/commands/clients.hpp>
+#include <replikv/server/detail/commands/command.hpp>
 #include <replikv/server/detail/commands/configuration.hpp>
 #include <replikv/server/detail/commands/connection.hpp>
 #include <replikv/server/detail/commands/counters.hpp>
@@ -30,6 +31,7 @@ inline void add_all(detail::CommandTable& table) {
   add_acl(table);
   add_bits(table);
   add_clients(table);
+  add_command(table);
   add_configuration(table);
   add_connection(table);
   add_counters(table);

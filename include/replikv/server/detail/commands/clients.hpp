@@ -225,7 +225,7 @@ inline void client_pause(Call& call) {
   if (!ms) throw CommandError("ERR timeout is not an integer or out of range");
   if (*ms < 0) throw CommandError("ERR timeout is negative");
   const std::chrono::milliseconds duration(std::min<std::int64_t>(*ms, std::int64_t{1} << 40));
-  call.server.pause({call.server.now() + duration, writes_only});
+  call.server.pauses.begin({call.server.now() + duration, writes_only});
   call.reply.ok();
 }
 

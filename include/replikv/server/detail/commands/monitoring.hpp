@@ -21,7 +21,7 @@ namespace replikv::inline v0_1::server::commands {
 inline void monitor(Call& call) {
   if (call.client.in_multi) throw CommandError("ERR MONITOR isn't allowed for DENY BLOCKING client");
   if (call.client.is_monitor) return;
-  call.server.add_monitor(call.client);
+  call.server.monitors.add(call.client);
   call.reply.ok();
 }
 

@@ -151,7 +151,7 @@ inline void exec(Call& call) {
     client.output.resize(answered);
     call.reply.null_array();
   } catch (const Error& error) {  // there is no room, or the role has changed: nothing of it was written
-    throw CommandError("EXECABORT Transaction discarded because of: " + server.wire_text(error.code()));
+    throw CommandError("EXECABORT Transaction discarded because of: " + detail::wire_text(error.code()));
   }
 }
 
