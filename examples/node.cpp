@@ -262,8 +262,6 @@ std::string first_port(const replikv::RedisConfiguration& configuration) {
 
 /// What cannot be had must not be promised.
 void refuse_what_is_missing(const replikv::RedisConfiguration& configuration) {
-  if (!value(configuration, "aclfile").empty())
-    throw Failed("Fatal error, this server has no ACL file: remove aclfile");
   if (value(configuration, "cluster-enabled") == "yes") {
     throw Failed("Fatal error, this server has no cluster mode: remove cluster-enabled");
   }
@@ -409,6 +407,17 @@ void wait_for_end(Log& log, const std::atomic<bool>& was_asked) {
   log.warning("User requested shutdown...");
 }
 
+/// Users are read only now; a daemon has nothing but its log to say what is wrong with them.
+void use(const replikv::RedisConfiguration& configuration, replikv::RedisEndpoint& endpoint, Log& log) {
+  try {
+    endpoint.use(configuration);
+  } catch (const replikv::ConfigurationError& error) {
+    log.warning("Line " + std::to_string(error.line()) + " of the configuration, '" + error.text() +
+                "': " + error.what());
+    throw;
+  }
+}
+
 void serve(const replikv::RedisConfiguration& configuration, Log& log) {
   const std::string port = value(configuration, "port");
   const std::string tls_port = value(configuration, "tls-port");
@@ -425,7 +434,7 @@ void serve(const replikv::RedisConfiguration& configuration, Log& log) {
   replikv::Node node{options, stores};
   std::atomic<bool> was_asked = false;
   replikv::RedisEndpoint endpoint{node};
-  endpoint.use(configuration);
+  use(configuration, endpoint, log);
   replicates_by_tls ? endpoint.reach_masters_over(*secure) : endpoint.reach_masters_over(tcp);
   endpoint.on_shutdown([&was_asked] {
     was_asked = true;

@@ -4,6 +4,7 @@
 
 #include <replikv/store/detail/database.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <map>
@@ -110,6 +111,7 @@ class FakeDatabase final : public Database {
 
   [[nodiscard]] std::size_t size() const noexcept override { return keys.size(); }
   [[nodiscard]] std::size_t expiring() const noexcept override { return 0; }
+  [[nodiscard]] std::chrono::milliseconds mean_time_left() const override { return {}; }
   [[nodiscard]] replikv::detail::DatabaseUse use() const noexcept override { return {}; }
   void limit_memory(std::size_t, replikv::Eviction) noexcept override {}
   void set_eviction_samples(unsigned) noexcept override {}

@@ -538,6 +538,30 @@ TEST_CASE("channels are permitted by pattern, patterns word for word, several on
   CHECK(judged({"unsubscribe", "secret"}).what == Denied::nothing);
 }
 
+TEST_CASE("acl-pubsub-default says what new users and selectors may hear, as in redis-server") {
+  for (const std::string preset : {"allchannels", "resetchannels"}) {
+    EndpointOptions options;
+    options.new_users_hear_all_channels = preset == "allchannels";
+    options.users = {"early on nopass +@all", "default on nopass +@all (+get)"};
+    BesideRedis both(options, {"--acl-pubsub-default", preset, "--user", "early", "on", "nopass", "+@all",
+                               "--user", "default", "on", "nopass", "+@all", "(+get)"});
+    both.same({"CONFIG GET acl-pubsub-default", "ACL LIST", "ACL SETUSER first", "ACL SETUSER early reset",
+               "ACL SETUSER first (+get) (~x resetchannels &y)", "ACL GETUSER first", "ACL LIST"});
+    both.same({"CONFIG SET acl-pubsub-default ALLchannels", "CONFIG GET acl-pubsub-default", "ACL LIST",
+               "ACL SETUSER second +publish nopass on", "ACL SETUSER third &x",
+               "ACL SETUSER third resetchannels &x", "ACL SETUSER first reset", "ACL SETUSER early (+get)",
+               "ACL LIST", "ACL DRYRUN second publish c m"});
+    both.same({"CONFIG SET acl-pubsub-default resetchannels", "ACL SETUSER fourth",
+               "ACL SETUSER second reset", "ACL LIST", "ACL DRYRUN second publish c m",
+               "CONFIG SET acl-pubsub-default nobody", "CONFIG GET acl-pubsub-default"});
+  }
+  replikv::RedisConfiguration configuration;
+  configuration.read("user a on\nacl-pubsub-default allchannels\n");  // whichever comes first
+  Served served;
+  served.endpoint.use(configuration);
+  CHECK(served.client().command("ACL", "LIST").items[0].text == "user a on &* -@all");
+}
+
 TEST_CASE("changed rules hold at once, for those who are logged in as well") {
   Served served;
   auto admin = served.client();
@@ -613,7 +637,8 @@ TEST_CASE("a configuration file defines users, with quotes where their passwords
   CHECK(client.command("GET", "y").text.starts_with("NOPERM"));
   replikv::RedisConfiguration wrong;
   wrong.read("user b on +nope\nmaxclients 1\n");
-  CHECK_THROWS_WITH_AS(served.endpoint.use(wrong), doctest::Contains("Unknown command"), replikv::Error);
+  CHECK_THROWS_WITH_AS(served.endpoint.use(wrong), doctest::Contains("Unknown command"),
+                       replikv::ConfigurationError);
   CHECK(client.command("AUTH", "pw").text == "OK");
   CHECK(client.command("CONFIG", "GET", "maxclients").items[1].text == "10000");
 }
@@ -803,6 +828,14 @@ std::string log_text(RedisClient& client) {
   return text;
 }
 
+/// "id=1 addr=x" as "id addr".
+std::string field_names_of(const std::string& client) {
+  std::istringstream in(client);
+  std::string names;
+  for (std::string word; in >> word;) names += word.substr(0, word.find('=')) + " ";
+  return names;
+}
+
 TEST_CASE("refusals are recorded, and repeated ones counted, as redis-server does") {
   BesideRedis both;
   both.same("ACL SETUSER u on >p ~k* +get +set");
@@ -812,6 +845,10 @@ TEST_CASE("refusals are recorded, and repeated ones counted, as redis-server doe
   auto ours = both.ours().client();
   auto theirs = both.theirs().client();
   CHECK(log_text(ours) == log_text(theirs));
+  CHECK(field_names_of(ours.command("ACL", "LOG").items[0].items[13].text) ==
+        field_names_of(theirs.command("ACL", "LOG").items[0].items[13].text));
+  CHECK(ours.command("ACL", "LOG").items[1].items[13].text.find(" cmd=get user=u ") != std::string::npos);
+  CHECK(theirs.command("ACL", "LOG").items[1].items[13].text.find(" cmd=get user=u ") != std::string::npos);
   both.same("ACL LOG RESET");
   both.same("ACL LOG");
 }
@@ -825,8 +862,10 @@ TEST_CASE("the log keeps the last refusals, and no more than so many bytes of ea
   CHECK(client.command("AUTH", "u", "x").text == "OK");
   for (int i = 0; i < 40; ++i) client.command("GET", std::string(100'000, 'k') + std::to_string(i));
   for (int i = 0; i < 40; ++i) client.command("GET", std::to_string(i));
+  client.command("HELLO", "2", "SETNAME", std::string(100'000, 'n'));
   client.command("GET", std::string(100'000, 'k'));
   const auto log = client.command("ACL", "LOG", 1000);
+  CHECK(log.items[0].items[13].text.size() == AccessLog::client_bytes_max);
   CHECK(log.items.size() == 5);
   CHECK(log.items[0].items[7].text == std::string(AccessLog::text_bytes_max, 'k'));
   CHECK(log.items[1].items[7].text == "39");

@@ -44,6 +44,12 @@ TEST_CASE("CONFIG refuses what redis-server refuses, in its words") {
              "CONFIG SET client-output-buffer-limit \"normal 0\"",
              "CONFIG SET client-output-buffer-limit \"nobody 0 0 0\"",
              "CONFIG SET client-output-buffer-limit \"normal x 0 0\"",
+             "CONFIG SET latency-tracking-info-percentiles 101",
+             "CONFIG SET latency-tracking-info-percentiles -1",
+             "CONFIG SET latency-tracking-info-percentiles x",
+             "CONFIG SET latency-tracking-info-percentiles \"50 x\"",
+             "CONFIG SET latency-tracking-info-percentiles nan",
+             "CONFIG SET latency-tracking-info-percentiles inf",
              "CONFIG REWRITE",
              "CONFIG REWRITE x",
              "CONFIG RESETSTAT x",
@@ -86,7 +92,14 @@ TEST_CASE("CONFIG SET and GET of one parameter answer as redis-server does") {
         "notify-keyspace-events gxK",
         "slowlog-log-slower-than -1",
         "slowlog-max-len 5",
-        "latency-monitor-threshold 100"}) {
+        "latency-monitor-threshold 100",
+        "latency-tracking NO",
+        "latency-tracking yes",
+        "latency-tracking-info-percentiles \"0 100 50.5\"",
+        "latency-tracking-info-percentiles 50.123456789",
+        "latency-tracking-info-percentiles \"99.999 1e1\"",
+        "latency-tracking-info-percentiles \"\"",
+        "latency-tracking-info-percentiles \"50 99 99.9\""}) {
     both.same("CONFIG SET " + std::string(setting));
     both.same("CONFIG GET " + std::string(setting).substr(0, std::string(setting).find(' ')));
   }

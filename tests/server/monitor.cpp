@@ -1,8 +1,12 @@
 // MONITOR, SLOWLOG and LATENCY.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <tests/interop/eventually.hpp>
@@ -153,6 +157,90 @@ TEST_CASE("LATENCY tells of commands that took longer than the threshold") {
   CHECK(client.command("LATENCY", "DOCTOR").text.find("command") != std::string::npos);
   CHECK(client.command("LATENCY", "RESET", "command").number == 1);
   CHECK(client.command("LATENCY", "LATEST").items.empty());
+}
+
+TEST_CASE("percentiles of times are at most a sixteenth above them") {
+  replikv::detail::LatencyHistogram histogram;
+  using std::chrono::nanoseconds;
+  CHECK(histogram.percentile(50).count() == 0);
+  CHECK(histogram.buckets() == 0);
+  for (std::int64_t ns = 1; ns <= 1000; ++ns) histogram.add(nanoseconds(ns * 1000));
+  CHECK(histogram.calls() == 1000);
+  for (const double percent : {0.1, 1.0, 25.0, 50.0, 77.7, 99.0, 99.9, 100.0}) {
+    CAPTURE(percent);
+    const double exact = percent * 10'000;
+    const auto told = static_cast<double>(histogram.percentile(percent).count());
+    CHECK(told >= exact - 1000);
+    CHECK(told <= exact * 17 / 16);
+  }
+  CHECK(histogram.percentile(0).count() <= 1000);
+  CHECK(histogram.percentile(0).count() > 900);
+
+  std::uint64_t calls = 0;
+  std::uint64_t bound = 0;
+  histogram.for_each([&](std::uint64_t microseconds, std::uint64_t so_far) {
+    CHECK(microseconds > bound);
+    CHECK(so_far > calls);
+    CHECK(so_far <= microseconds);
+    CHECK(so_far >=
+          std::min<std::uint64_t>(microseconds - 1 - microseconds / 64, 1000));  // told in two digits
+    bound = microseconds;
+    calls = so_far;
+  });
+  CHECK(calls == 1000);
+  CHECK(histogram.buckets() == 11);
+
+  for (const std::int64_t extreme :
+       {std::int64_t{-5}, std::int64_t{0}, std::int64_t{63}, std::int64_t{64}, std::int64_t{1023},
+        std::int64_t{1024}, std::int64_t{2047}, std::int64_t{2048}, std::int64_t{1} << 40,
+        std::numeric_limits<std::int64_t>::max()}) {
+    histogram.clear();
+    histogram.add(nanoseconds(extreme));
+    const auto shown = histogram.percentile(100).count();
+    CHECK(shown >= std::clamp<std::int64_t>(extreme, 0, (std::int64_t{1} << 40) - 1));
+    CHECK(shown <= std::max<std::int64_t>(std::min(extreme, std::int64_t{1} << 40) / 16 * 17, 127));
+    CHECK(histogram.buckets() == 1);
+  }
+}
+
+/// "latency_percentiles_usec_get:p50=1.000,p99=2.000" as "latency_percentiles_usec_get:p50 p99 ".
+std::string shape_of_latencies(const std::string& info, const std::string& command) {
+  const std::string field = "latency_percentiles_usec_" + command + ":";
+  const std::size_t at = info.find(field);
+  if (at == std::string::npos) return {};
+  std::istringstream values(info.substr(at + field.size(), info.find('\r', at) - at - field.size()));
+  std::string shape = field;
+  for (std::string value; std::getline(values, value, ',');) {
+    const std::size_t sign = value.find('=');
+    CHECK(value[value.size() - 4] == '.');
+    CHECK(std::stod(value.substr(sign + 1)) > 0);
+    shape += value.substr(0, sign) + " ";
+  }
+  return shape;
+}
+
+TEST_CASE("INFO latencystats tells percentiles of each command that was called, as redis-server does") {
+  BesideRedis both;
+  both.same({"GET a", "CONFIG GET latency-tracking", "LATENCY HISTOGRAM nope"});
+  auto ours = both.ours().client();
+  auto theirs = both.theirs().client();
+  const auto same_shape = [&](const std::string& command) {
+    const std::string shape = shape_of_latencies(ours.command("INFO", "latencystats").text, command);
+    CHECK(shape == shape_of_latencies(theirs.command("INFO", "latencystats").text, command));
+    return shape;
+  };
+  CHECK(same_shape("get") == "latency_percentiles_usec_get:p50 p99 p99.9 ");
+  CHECK_FALSE(same_shape("config|get").empty());
+  CHECK(same_shape("set").empty());
+  both.same("CONFIG SET latency-tracking-info-percentiles \"0 100 50.123456789\"");
+  CHECK(same_shape("get") == "latency_percentiles_usec_get:p0 p100 p50.123457 ");
+  both.same("CONFIG SET latency-tracking-info-percentiles \"\"");
+  CHECK(same_shape("get") == "latency_percentiles_usec_get:");
+  both.same({"CONFIG SET latency-tracking no", "STRLEN a", "LATENCY HISTOGRAM strlen"});
+  CHECK(same_shape("get").empty());
+  both.same({"CONFIG SET latency-tracking yes", "LATENCY HISTOGRAM strlen", "CONFIG RESETSTAT",
+             "LATENCY HISTOGRAM get"});
+  CHECK(same_shape("get").empty());
 }
 
 TEST_CASE("LATENCY HISTOGRAM counts all calls, in buckets that grow") {

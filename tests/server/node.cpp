@@ -1,9 +1,11 @@
 // The node program: started, configured and ended as redis-server is.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstddef>
 #include <filesystem>
+#include <sstream>
 #include <string>
 #include <tests/interop/eventually.hpp>
 #include <tests/interop/redis_server.hpp>
@@ -79,16 +81,153 @@ TEST_CASE("the configuration files of a tutorial start a master and two replicas
 }
 
 TEST_CASE("a configuration that cannot be used stops the start in the words of redis-server") {
-  for (const char* configuration :
-       {"port 7000\n# fine\nnonsense 1\n", "maxmemory lots\n", "\n\nslave-read-only perhaps\n",
-        "timeout 1 2\n", "maxmemory-policy whatever\n", "port \"700\n", "slaveof 127.0.0.1\n", "hz x\n",
-        "repl-timeout 0\n", "client-output-buffer-limit normal 0\n"}) {
+  for (const char* configuration : {"port 7000\n# fine\nnonsense 1\n",
+                                    "maxmemory lots\n",
+                                    "\n\nslave-read-only perhaps\n",
+                                    "timeout 1 2\n",
+                                    "maxmemory-policy whatever\n",
+                                    "port \"700\n",
+                                    "slaveof 127.0.0.1\n",
+                                    "hz x\n",
+                                    "repl-timeout 0\n",
+                                    "client-output-buffer-limit normal 0\n",
+                                    "\nuser\n",
+                                    "user a on\nuser b on what\n",
+                                    "user a on \">x\n",
+                                    "user a on #12\n",
+                                    "user a on <x\n",
+                                    "user a on (+get foo)\n",
+                                    "user a (+nope) foo\n",
+                                    "user a on\n\nuser a off\n",
+                                    "user a ~* ~x\n",
+                                    "acl-pubsub-default all\n",
+                                    "aclfile\n",
+                                    "acllog-max-len x\n"}) {
     CAPTURE(configuration);
     const std::string ours = complaint_of(node_program(), configuration);
     const std::string theirs = complaint_of("redis-server", configuration);
     CHECK_FALSE(ours.empty());
     CHECK(ours.substr(ours.find("***")) == theirs.substr(theirs.find("***")));
   }
+}
+
+TEST_CASE("users that cannot be read stop the start, with the place and the reason") {
+  const std::string unknown = complaint_of(node_program(), "# who\nuser a on +nope\n");
+  CHECK(
+      unknown.find("at line 2\n>>> 'user a on +nope'\nError loading ACL rule '+nope' for the user named 'a': "
+                   "Unknown command or category name in ACL\n") != std::string::npos);
+  const std::string space = complaint_of(node_program(), "user \"a b\" on\n");
+  CHECK(space.find("at line 1\n>>> 'user \"a b\" on'\n") != std::string::npos);
+  CHECK(space.find("Spaces not allowed in ACL usernames") != std::string::npos);
+  const std::string open = complaint_of(node_program(), "user a (+get\n");
+  CHECK(open.find("Unmatched parenthesis in acl selector starting at '(+get'") != std::string::npos);
+
+  const TemporaryDirectory directory;
+  const std::string file = (directory.path() / "users.acl").string();
+  const std::string names_file = "dir " + directory.path().string() + "\naclfile users.acl\n";
+  CHECK(complaint_of(node_program(), names_file).find("opening file 'users.acl': No such file") !=
+        std::string::npos);
+  write_file(file, "user a on\nuser b what\n\nwhat\n");
+  const std::string lines = complaint_of(node_program(), names_file);
+  CHECK(lines.find("users.acl:2: Syntax error.") != std::string::npos);
+  CHECK(lines.find("users.acl:4 should start with user keyword") != std::string::npos);
+  CHECK(complaint_of(node_program(), names_file + "user c on\n").find("both given") != std::string::npos);
+}
+
+/// The lines of a configuration file that define users, in the order of their names.
+std::vector<std::string> user_lines_of(const ConfiguredServer& server) {
+  std::istringstream text(contents_of(server.file()));
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(text, line);) {
+    if (line.starts_with("user ")) lines.push_back(line);
+  }
+  std::sort(lines.begin(), lines.end());
+  return lines;
+}
+
+std::vector<std::string> texts_of(const interop::Reply& reply) {
+  std::vector<std::string> texts;
+  for (const auto& each : reply.items) texts.push_back(each.text);
+  return texts;
+}
+
+TEST_CASE("CONFIG REWRITE writes the users, as redis-server does, and who was there is there again") {
+  const std::string configuration =
+      "bind 127.0.0.1\n# The accounts\nuser bob on >pw ~* &* +@all\n# Moves out\nuser gone off\n"
+      "timeout 5\nUSER carl on nopass ~x*\n# The end\n";
+  ConfiguredServer ours(node_program(), configuration);
+  ConfiguredServer theirs("redis-server", configuration);
+  for (ConfiguredServer* const server : {&ours, &theirs}) {
+    auto client = server->client();
+    CHECK(client.command("ACL", "SETUSER", "new", "on", ">a b", "%R~k*", "+get", "(+set %W~b ~c)").text ==
+          "OK");
+    CHECK(client.command("ACL", "SETUSER", "bob", "-del", ">more", "&news.*").is_error());
+    CHECK(client.command("ACL", "SETUSER", "bob", "resetchannels", "&news.*", "-flushall").text == "OK");
+    CHECK(client.command("ACL", "SETUSER", "default", "reset", "on", "nopass", "+@all", "~*", "&*").text ==
+          "OK");
+    CHECK(client.command("ACL", "DELUSER", "gone").number == 1);
+    CHECK(client.command("CONFIG", "REWRITE").text == "OK");
+  }
+  CHECK(user_lines_of(ours) == user_lines_of(theirs));
+
+  auto client = ours.client();
+  const auto users = texts_of(client.command("ACL", "LIST"));
+  REQUIRE(users.size() == 4);
+  // Each in its own line, below the comment about it; who is new comes last.
+  CHECK(contents_of(ours.file())
+            .find("\n# The accounts\n" + users[0] + "\n# Moves out\ntimeout 5\n" + users[1] +
+                  "\n# The end\n# Generated by CONFIG REWRITE\n" + users[2] + "\n" + users[3] + "\n") !=
+        std::string::npos);
+  ours.process().stop();
+  ours.start();
+  auto again = ours.client();
+  CHECK(texts_of(again.command("ACL", "LIST")) == users);
+  CHECK(again.command("AUTH", "new", "a b").text == "OK");
+  CHECK(again.command("SET", "c", "1").text == "OK");
+  CHECK(again.command("SET", "k", "1").text.starts_with("NOPERM"));
+}
+
+TEST_CASE("names and patterns of users survive CONFIG REWRITE whatever they are made of") {
+  ConfiguredServer node(node_program(), "bind 127.0.0.1\nacl-pubsub-default allchannels\nrequirepass old\n");
+  auto client = node.client();
+  CHECK(client.command("AUTH", "old").text == "OK");
+  CHECK(client.command("ACL", "SETUSER", "we\"ird'", "on", "~a\"b", "~(c", "%R~d'\x01\xff", "~e\\").text ==
+        "OK");
+  CHECK(client.command("ACL", "SETUSER", "(x", "on", "resetchannels", "(+get ~x)", "(+set \"~a\\\"b\" ~c)")
+            .text == "OK");
+  CHECK(client.command("ACL", "SETUSER", "y", "(~a) +get)", "(&*)").text == "OK");
+  CHECK(client.command("ACL", "SETUSER", "default", "sanitize-payload", ">new", "-flushall").text == "OK");
+  CHECK(client.command("CONFIG", "REWRITE").text == "OK");
+  const auto users = texts_of(client.command("ACL", "LIST"));
+  CAPTURE(contents_of(node.file()));
+  node.process().stop();
+  node.start();
+  auto again = node.client();
+  CHECK(again.command("AUTH", "new").text == "OK");
+  CHECK(texts_of(again.command("ACL", "LIST")) == users);
+}
+
+TEST_CASE("users of a file of their own stay out of the configuration file") {
+  const TemporaryDirectory directory;
+  write_file(directory.path() / "users.acl", "user a on nopass ~* +@all\n");
+  const std::string names_file =
+      "bind 127.0.0.1\naclfile " + (directory.path() / "users.acl").string() + "\n";
+  ConfiguredServer ours(node_program(), names_file);
+  ConfiguredServer theirs("redis-server", names_file);
+  for (ConfiguredServer* const server : {&ours, &theirs}) {
+    auto client = server->client();
+    CHECK(client.command("ACL", "SETUSER", "b", "on").text == "OK");
+    CHECK(client.command("CONFIG", "REWRITE").text == "OK");
+    CHECK(user_lines_of(*server).empty());
+  }
+  auto client = ours.client();
+  CHECK(client.command("ACL", "SAVE").text == "OK");
+  const auto users = texts_of(client.command("ACL", "LIST"));
+  ours.process().stop();
+  ours.start();
+  auto again = ours.client();
+  CHECK(texts_of(again.command("ACL", "LIST")) == users);
+  CHECK(users.size() == 3);
 }
 
 TEST_CASE("a node that listens nowhere, or was promised a TLS that it does not have, does not start") {

@@ -300,11 +300,36 @@ def urls():
 def logins():
     if PASSWORD is None:
         return
-    assert connect(username="default").ping() is True
+    named = connect(username="default")
+    assert named.ping() is True
+    assert named.acl_whoami() == "default"
     raises(redis.AuthenticationError, connect(password=None).ping, saying="Authentication required")
     raises(redis.ResponseError, connect(password="wrong").ping, saying="WRONGPASS")
     raises(redis.ResponseError, connect(username="nobody").ping, saying="WRONGPASS")
     raises(redis.ResponseError, connect(db=99).ping, saying="DB index is out of range")
+
+
+def users():
+    server = connect()
+    assert server.acl_whoami() == "default"
+    assert server.acl_setuser(
+        "py", enabled=True, passwords=["+first", "+second"], commands=["+get", "+acl|whoami"], keys=["a*"]
+    )
+    user = connect(username="py", password="second")
+    assert user.acl_whoami() == "py"
+    assert user.get("a1") is None
+    raises(redis.exceptions.NoPermissionError, user.get, "b", saying="one of the keys")
+    raises(redis.exceptions.NoPermissionError, user.set, "a1", "v", saying="'set' command")
+    assert server.acl_dryrun("py", "get", "a2") == b"OK" if hasattr(server, "acl_dryrun") else True
+    told = server.acl_getuser("py")
+    assert "on" in told["flags"] and len(told["passwords"]) == 2, told
+    assert sorted(server.acl_users()) == ["default", "py"]
+    assert [line.split()[1] for line in server.acl_list()] == ["default", "py"]
+    assert server.acl_log()[0]["username"] == "py"
+    assert server.acl_log_reset() is True
+    assert server.acl_deluser("py") == 1
+    raises(redis.RedisError, user.ping)  # its link is closed: it finds that out, or fails to log in again
+    raises(redis.ResponseError, connect(username="py", password="second").ping, saying="WRONGPASS")
 
 
 if __name__ == "__main__":
@@ -324,6 +349,7 @@ if __name__ == "__main__":
         locks,
         urls,
         logins,
+        users,
     ):
         print(check.__name__, flush=True)
         check()

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <replikv/replication/options.hpp>
+#include <replikv/server/detail/access_control.hpp>
+#include <replikv/server/detail/command_index.hpp>
 #include <replikv/server/detail/configuration.hpp>
 #include <replikv/server/detail/configuration_file.hpp>
 #include <replikv/server/detail/parameters.hpp>
@@ -105,6 +107,11 @@ class RedisConfiguration {
 
   void take(const detail::Directive& directive, unsigned depth) {
     try {
+      if (is_user(directive)) {
+        add_user(directive.words);
+        user_places_.push_back({directive.line, directive.text, {}});
+        return;
+      }
       if (directive.words.empty()) throw detail::WrongValue("Unbalanced quotes in configuration line");
       if (detail::to_lower(directive.words[0]) == "include" && directive.words.size() == 2) {
         if (depth == includes_max) throw detail::WrongValue("Too many files include each other");
@@ -118,15 +125,34 @@ class RedisConfiguration {
     }
   }
 
-  void set_words(const std::vector<std::string>& words) {
-    if (detail::to_lower(words[0]) == "user" && words.size() > 1) {
-      std::string line;
-      for (const std::string& word : std::span(words).subspan(1)) {
-        if (!line.empty()) line += ' ';
-        detail::append_quoted(line, word);
-      }
-      return settings_.endpoint.users.push_back(std::move(line));
+  [[nodiscard]] static bool is_user(const detail::Directive& directive) {
+    return directive.words.size() > 1 && detail::to_lower(directive.words[0]) == "user";
+  }
+
+  // Commands that are not known yet may be the application's own.
+  void add_user(const std::vector<std::string>& words) {
+    std::string line;
+    for (const std::string& word : std::span(words).subspan(1)) {
+      if (!line.empty()) line += ' ';
+      detail::append_quoted(line, word);
     }
+    static const detail::CommandIndex commands;
+    const std::vector<std::string_view> rules(words.begin() + 2, words.end());
+    const bool is_new = user_names_.insert(words[1]).second;
+    const std::string wrong = is_new
+                                  ? detail::AccessControl(commands).wrong_with(words[1], rules)
+                                  : "Duplicate user found. A user can only be defined once in config files";
+    if (!wrong.empty()) throw detail::WrongValue("Error in user declaration '" + words[1] + "': " + wrong);
+    settings_.endpoint.users.push_back(std::move(line));
+  }
+
+  /// The line of a file that the user at this place among those of the options comes from, if one does.
+  [[nodiscard]] const detail::Directive* line_of_user(std::size_t place) const noexcept {
+    const std::size_t others = settings_.endpoint.users.size() - user_places_.size();
+    return place < others || place >= others + user_places_.size() ? nullptr : &user_places_[place - others];
+  }
+
+  void set_words(const std::vector<std::string>& words) {
     const detail::Parameter* const parameter = detail::find_parameter(words[0]);
     if (parameter == nullptr) refuse(detail::to_lower(words[0]));
     if (parameter->kind != detail::Parameter::Kind::words && words.size() != 2) {
@@ -158,6 +184,8 @@ class RedisConfiguration {
 
   detail::Settings settings_;
   std::set<std::string, std::less<>> seen_;
+  std::set<std::string> user_names_;
+  std::vector<detail::Directive> user_places_;
   std::string file_;
 };
 

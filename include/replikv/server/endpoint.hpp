@@ -251,10 +251,11 @@ class RedisEndpoint {
   }
 
   /// Takes over everything that is configured, options of the node included; but where to listen and whom to
-  /// follow are the caller's to do. Throws `Errc::bad_option`, and then nothing has changed.
+  /// follow are the caller's to do. Throws `Errc::bad_option`, or `ConfigurationError` for the line of a user
+  /// whose rules name what is no command, and then nothing has changed.
   void use(const RedisConfiguration& configuration) {
     const detail::Server::Turn turn(core_.server());
-    core_.server().check_users(configuration.settings_.endpoint);
+    check_users(configuration);
     detail::use_settings(core_.server(), configuration.settings_);
     core_.server().define_users();
     core_.server().administration.configuration_file = configuration.file_;
@@ -276,6 +277,16 @@ class RedisEndpoint {
   }
 
  private:
+  void check_users(const RedisConfiguration& configuration) const {
+    const EndpointOptions& options = configuration.settings_.endpoint;
+    std::size_t wrong_at = options.users.size();
+    const std::string wrong = core_.server().check_users(options, &wrong_at);
+    if (wrong.empty()) return;
+    const detail::Directive* const line = configuration.line_of_user(wrong_at);
+    if (line == nullptr) detail::throw_error(Errc::bad_option, wrong);
+    throw ConfigurationError(line->line, line->text, wrong);
+  }
+
   detail::EndpointCore core_;
 };
 

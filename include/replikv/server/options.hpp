@@ -22,11 +22,12 @@ struct EndpointOptions {
   std::string password{};  ///< requirepass: that of the user "default"; empty: none is asked for
   /// user: each a line of the field's own rules, `default on >pw ~* &* +@all`. Read after `password`.
   std::vector<std::string> users{};
-  std::string acl_file{};                 ///< aclfile: a file of such lines, each after the word "user"
-  std::size_t acl_log_entries_max = 128;  ///< acllog-max-len
-  bool protected_mode = true;             ///< without a password, only clients of this machine are served
-  std::size_t clients_max = 10'000;       ///< maxclients, replicas among them
-  bool allow_debug = false;               ///< enable-debug-command
+  std::string acl_file{};                    ///< aclfile: a file of such lines, each after the word "user"
+  bool new_users_hear_all_channels = false;  ///< acl-pubsub-default: unless their rules say otherwise
+  std::size_t acl_log_entries_max = 128;     ///< acllog-max-len
+  bool protected_mode = true;                ///< without a password, only clients of this machine are served
+  std::size_t clients_max = 10'000;          ///< maxclients, replicas among them
+  bool allow_debug = false;                  ///< enable-debug-command
 
   // --- What a client may cost ------------------------------------------------------------------------
   std::chrono::seconds idle_timeout{0};  ///< timeout: silence that ends a link; 0: none does
@@ -44,6 +45,8 @@ struct EndpointOptions {
   std::chrono::microseconds slowlog_slower_than{10'000};  ///< slowlog-log-slower-than; negative: never
   std::size_t slowlog_entries_max = 128;                  ///< slowlog-max-len
   std::chrono::milliseconds latency_threshold{0};         ///< latency-monitor-threshold; 0: not watched
+  bool latency_tracking = true;  ///< latency-tracking: the times of every command are counted
+  std::vector<double> latency_percentiles{50, 99, 99.9};  ///< latency-tracking-info-percentiles: in INFO
   std::string notify_keyspace_events{};                   ///< "KEA": which, and on which channels
 
   // --- On a replica ----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@
 #include <replikv/replication/replica_session.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -95,6 +96,10 @@ class Following final : public ReplicaSession::Handler {
   /// Goes on with what found no memory.
   void mend() {
     if (engine_ && !link_ && step_.ticket == 0) connect();
+  }
+
+  void count_received(std::size_t bytes) noexcept {
+    core_.bytes_from_masters.fetch_add(bytes, std::memory_order_relaxed);
   }
 
   /// Brings the link up to date: sends, checks the session's state and its timer. In its context.
@@ -474,6 +479,7 @@ void MasterLink::in_turn(Action&& action) {
 
 inline void MasterLink::on_bytes(Bytes bytes) {
   in_turn([this, bytes] {
+    following_.count_received(bytes.size());
     session.receive(bytes, engine->now());
     following_.attend(*this);
   });

@@ -84,6 +84,10 @@ class NodeCore {
   /// Something found no memory and is still to be done. Any thread.
   std::atomic<bool> has_work_left{false};
 
+  /// What links have carried, snapshots among it. Any thread may read these.
+  std::atomic<std::uint64_t> bytes_from_masters{0};
+  std::atomic<std::uint64_t> bytes_to_replicas{0};
+
   /// What a write meets when nothing else forbids it.
   [[nodiscard]] WriteMode open_mode() const noexcept {
     if (failover == FailoverState::waiting_for_sync) return WriteMode::read_only;

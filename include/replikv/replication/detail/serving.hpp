@@ -7,6 +7,7 @@
 #include <replikv/replication/master_session.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -321,7 +322,8 @@ class Serving {
     for (int pieces = 0;;) {
       const std::size_t room = Link::window_bytes - std::min(Link::window_bytes, link.link->unsent_bytes());
       buffers.clear();
-      if (link.session.collect(*core_.stream, room, buffers, now) > 0) {
+      if (const auto bytes = link.session.collect(*core_.stream, room, buffers, now); bytes > 0) {
+        core_.bytes_to_replicas.fetch_add(bytes, std::memory_order_relaxed);
         link.link->send(buffers);
       } else if (room == 0 || !link.session.takes_snapshot() || !advance_transfer(link)) {
         return;

@@ -43,7 +43,8 @@ struct AccessLogEntry {
 /// The last refusals, newest first. One that is repeated within a minute is counted instead.
 class AccessLog {
  public:
-  static constexpr std::size_t text_bytes_max = 1024;  ///< of what was refused, and to whom
+  static constexpr std::size_t text_bytes_max = 1024;    ///< of what was refused, and to whom
+  static constexpr std::size_t client_bytes_max = 4096;  ///< of who asked
 
   void add(AccessLogEntry entry, std::size_t entries_max) {
     const auto end = entries_.begin() + static_cast<std::ptrdiff_t>(std::min(entries_.size(), looked_at));
@@ -87,6 +88,9 @@ class AccessControl {
     return default_->needs_no_password() && default_->is_enabled();
   }
 
+  /// acl-pubsub-default: what users and selectors that are made from now on may hear before a rule says so.
+  void start_with(NewChannels channels) noexcept { at_first_ = channels; }
+
   /// requirepass: the only password of the user "default". Empty: it needs none.
   void set_default_password(std::string_view password) {
     apply_known(*default_, "resetpass");
@@ -120,9 +124,11 @@ class AccessControl {
   [[nodiscard]] Refusal set_user(std::string_view name, std::span<const std::string> rules) {
     const auto known = users_.find(name);
     User changed{std::string(name)};
+    changed.start_with(at_first_);
     if (known != users_.end()) changed.assign(*known->second);
     for (const std::string& rule : rules) {
-      if (const std::string_view why = changed.apply(rule, index_); !why.empty()) return {rule, why};
+      if (const std::string_view why = changed.apply(rule, index_, at_first_); !why.empty())
+        return {rule, why};
     }
     if (known != users_.end()) {
       known->second->assign(std::move(changed));
@@ -142,24 +148,32 @@ class AccessControl {
   }
 
   /// Defines users by lines as configuration files have them, without the word "user": `default on >pw ~* &*
-  /// +@all`. What is wrong, in the words of Redis; nothing has changed then.
-  [[nodiscard]] std::string define(std::span<const std::string> lines) {
-    std::map<std::string, std::shared_ptr<User>, std::less<>> defined;
-    for (const std::string& line : lines) {
-      std::vector<std::string_view> words;
-      std::string arena;
-      if (!resp::InlineSplitter::split(line, words, arena)) return "Unbalanced quotes in configuration line";
-      if (words.empty()) return "Bad directive or wrong number of arguments";
-      if (has_space_or_null(words[0])) return "Spaces not allowed in ACL usernames";
-      auto user = std::make_shared<User>(std::string(words[0]));
-      if (user->name == default_->name) apply_known(*user, "reset");  // which shows, in Redis too
-      if (std::string wrong = apply_line(*user, std::span(words).subspan(1)); !wrong.empty()) return wrong;
-      if (!defined.emplace(user->name, user).second) {
-        return "Error in user declaration '" + user->name +
-               "': Duplicate user found. A user can only be defined once in config files";
-      }
+  /// +@all`. What is wrong, in the words of Redis; nothing has changed then, and `*wrong_at` is the place of
+  /// the line.
+  [[nodiscard]] std::string define(std::span<const std::string> lines, std::size_t* wrong_at = nullptr) {
+    Users defined;
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      std::string wrong = define_one(lines[i], defined);
+      if (wrong.empty()) continue;
+      if (wrong_at != nullptr) *wrong_at = i;
+      return wrong;
     }
     for (const auto& [name, user] : defined) put(users_, *user);
+    return {};
+  }
+
+  /// What is wrong with the rules of a user's line, in the words of Redis; a command of an unknown name is
+  /// not.
+  [[nodiscard]] std::string wrong_with(std::string_view name, std::span<const std::string_view> words) const {
+    if (has_space_or_null(name)) return "Spaces not allowed in ACL usernames";
+    std::vector<std::string> rules;
+    if (!join_selectors(words, rules))
+      return "Unmatched parenthesis in acl selector starting at '" + rules.back() + "'.";
+    const auto user = new_user(name);
+    for (const std::string& rule : rules) {
+      const std::string_view why = user->apply(rule, index_, at_first_);
+      if (!why.empty() && why != rule_error::unknown_command) return std::string(why);
+    }
     return {};
   }
 
@@ -213,14 +227,40 @@ class AccessControl {
     return lines;
   }
 
+  /// A user as a line of a configuration file, and whether requirepass says the same without it.
+  struct UserLine {
+    std::string name;
+    std::string text;
+    bool is_implied = false;
+  };
+  [[nodiscard]] std::vector<UserLine> configuration_lines(std::string_view default_password) const {
+    AccessControl plain(index_);
+    plain.set_default_password(default_password);
+    const std::string implied = plain.default_user().line_text(index_);
+    std::vector<UserLine> lines;
+    for (const auto& [name, user] : users_) {
+      const std::string rules = user->line_text(index_);
+      lines.push_back(
+          {name, "user " + with_quotes(name) + " " + rules, user == default_ && rules == implied});
+    }
+    return lines;
+  }
+
   [[nodiscard]] const CommandIndex& index() const noexcept { return index_; }
 
   AccessLog log;
 
  private:
   // A rule that cannot be wrong.
-  void apply_known(User& user, std::string_view rule) { static_cast<void>(user.apply(rule, index_)); }
+  void apply_known(User& user, std::string_view rule) {
+    static_cast<void>(user.apply(rule, index_, at_first_));
+  }
 
+  [[nodiscard]] std::shared_ptr<User> new_user(std::string_view name) const {
+    auto user = std::make_shared<User>(std::string(name));
+    user->start_with(at_first_);
+    return user;
+  }
   [[nodiscard]] std::shared_ptr<User> fresh_default() {
     auto user = std::make_shared<User>("default");
     for (const std::string_view rule : {"+@all", "~*", "&*", "on", "nopass"}) apply_known(*user, rule);
@@ -240,6 +280,20 @@ class AccessControl {
     users.emplace(user.name, std::move(copy));
   }
 
+  [[nodiscard]] std::string define_one(const std::string& line, Users& defined) {
+    std::vector<std::string_view> words;
+    std::string arena;
+    if (!resp::InlineSplitter::split(line, words, arena)) return "Unbalanced quotes in configuration line";
+    if (words.empty()) return "Bad directive or wrong number of arguments";
+    if (has_space_or_null(words[0])) return "Spaces not allowed in ACL usernames";
+    const auto user = new_user(words[0]);
+    if (user->name == default_->name) apply_known(*user, "reset");  // which shows, in Redis too
+    if (std::string wrong = apply_line(*user, std::span(words).subspan(1)); !wrong.empty()) return wrong;
+    if (defined.emplace(user->name, user).second) return {};
+    return "Error in user declaration '" + user->name +
+           "': Duplicate user found. A user can only be defined once in config files";
+  }
+
   [[nodiscard]] std::string apply_line(User& user, std::span<const std::string_view> words) const {
     std::vector<std::string> rules;
     if (!join_selectors(words, rules)) {
@@ -247,7 +301,7 @@ class AccessControl {
              "': Unmatched parenthesis in acl selector starting at '" + rules.back() + "'.";
     }
     for (const std::string& rule : rules) {
-      if (const std::string_view why = user.apply(rule, index_); !why.empty()) {
+      if (const std::string_view why = user.apply(rule, index_, at_first_); !why.empty()) {
         return "Error loading ACL rule '" + rule + "' for the user named '" + user.name +
                "': " + std::string(why);
       }
@@ -282,7 +336,7 @@ class AccessControl {
       errors += "'" + place + ": username '" + std::string(words[1]) + "' contains invalid characters. ";
       return;
     }
-    auto user = std::make_shared<User>(std::string(words[1]));
+    const auto user = new_user(words[1]);
     if (!users.emplace(user->name, user).second) {
       errors += "WARNING: Duplicate user '" + user->name + "' found on line " + std::to_string(number) + ". ";
       return;
@@ -300,7 +354,7 @@ class AccessControl {
                  std::string& errors) const {
     bool is_told = false;
     for (const std::string& rule : rules) {
-      const std::string_view why = user.apply(rule, index_);
+      const std::string_view why = user.apply(rule, index_, at_first_);
       if (why == rule_error::unknown_command) {
         errors += place + ": Error in applying operation '" + rule + "': " + std::string(why) + ". ";
       } else if (!why.empty() && !std::exchange(is_told, true)) {
@@ -317,6 +371,7 @@ class AccessControl {
   }
 
   const CommandIndex& index_;
+  NewChannels at_first_ = NewChannels::none;
   Users users_;
   std::shared_ptr<User> default_;  // one of them
 };

@@ -7,6 +7,7 @@
 #include <replikv/resp/inline_request.hpp>
 #include <replikv/server/detail/command_index.hpp>
 #include <replikv/server/detail/glob.hpp>
+#include <replikv/server/detail/quoted.hpp>
 #include <replikv/server/detail/sha256.hpp>
 
 #include <algorithm>
@@ -52,6 +53,25 @@ inline constexpr std::string_view part_of_part = "Allowing first-arg of a subcom
 [[nodiscard]] inline bool has_space_or_null(std::string_view text) noexcept {
   return std::any_of(text.begin(), text.end(),
                      [](unsigned char c) { return c == 0 || c == ' ' || (c >= '\t' && c <= '\r'); });
+}
+
+[[nodiscard]] inline std::string in_quotes(std::string_view text) {
+  std::string quoted;
+  append_quoted(quoted, text);
+  return quoted;
+}
+
+/// Words with quotes around those that a configuration file would not read as they are.
+[[nodiscard]] inline std::string with_quotes(std::string_view words) {
+  const auto is_special = [](char c) { return c == '"' || c == '\'' || c <= ' ' || c > '~'; };
+  std::string line;
+  while (!words.empty()) {
+    const std::string_view word = words.substr(0, words.find(' '));
+    if (!line.empty()) line += ' ';
+    line += std::any_of(word.begin(), word.end(), is_special) ? in_quotes(word) : std::string(word);
+    words.remove_prefix(std::min(word.size() + 1, words.size()));
+  }
+  return line;
 }
 
 /// Texts of rules in the order in which they came, each once. Adding many takes no longer each than a few do.
@@ -151,13 +171,24 @@ struct JudgedCall {
     return words.size() > 3 && std::any_of(words.begin() + 3, words.end(),
                                            [](std::string_view word) { return is_same_word(word, "get"); });
   }
+  // What is not understood might write.
   [[nodiscard]] bool bitfield_writes() const noexcept {
     for (std::size_t i = 2; i < words.size(); ++i) {
-      if (is_same_word(words[i], "set") || is_same_word(words[i], "incrby")) return true;
+      const std::size_t left = words.size() - i - 1;
+      if (is_same_word(words[i], "get") && left >= 2) {
+        i += 2;
+      } else if (is_same_word(words[i], "overflow") && left >= 1) {
+        i += 1;
+      } else {
+        return true;
+      }
     }
     return false;
   }
 };
+
+/// What users and selectors may hear before a rule says so (Redis: acl-pubsub-default).
+enum class NewChannels : std::uint8_t { none, all };
 
 /// Commands, keys and channels that may be used together.
 class Selector {
@@ -191,6 +222,10 @@ class Selector {
     return all_commands_ && all_keys_ && all_channels_;
   }
   [[nodiscard]] bool allows_all_channels() const noexcept { return all_channels_; }
+  void set_all_channels(bool all) noexcept {
+    all_channels_ = all;
+    channels_.clear();
+  }
 
   [[nodiscard]] Verdict judge(const JudgedCall& call) const {
     if (!all_commands_ && !call.is_for_everyone && !commands_.has(call.number) && !allows_first(call)) {
@@ -202,6 +237,14 @@ class Selector {
       }
     }
     return judge_channels(call);
+  }
+
+  /// Whether there is no key that may not be accessed so.
+  [[nodiscard]] bool allows_any_key(KeyAccess wanted) const noexcept {
+    const auto needed = static_cast<int>(wanted);
+    return all_keys_ || std::any_of(keys_.begin(), keys_.end(), [needed](const RuleTexts::Text& rule) {
+             return rule.text == "*" && (static_cast<int>(rule.access) & needed) == needed;
+           });
   }
 
   /// A pattern that is subscribed to must be one of the rules', word for word.
@@ -262,10 +305,6 @@ class Selector {
   void set_all_keys(bool all) noexcept {
     all_keys_ = all;
     keys_.clear();
-  }
-  void set_all_channels(bool all) noexcept {
-    all_channels_ = all;
-    channels_.clear();
   }
   void set_all_commands(bool all) noexcept {
     all_commands_ = all;
@@ -439,11 +478,19 @@ class User {
 
   const std::string name;
 
-  /// Applies one rule. What is wrong with it; nothing has changed then.
-  [[nodiscard]] std::string_view apply(std::string_view rule, const CommandIndex& index) {
-    const std::string_view wrong = apply_any(rule, index);
+  /// Applies one rule; `at_first` is what whoever is new may hear. What is wrong with it; nothing has changed
+  /// then.
+  [[nodiscard]] std::string_view apply(std::string_view rule, const CommandIndex& index,
+                                       NewChannels at_first = NewChannels::none) {
+    const std::string_view wrong = apply_any(rule, index, at_first);
     is_unrestricted_ = root_.allows_everything();
     return wrong;
+  }
+
+  /// May hear this, as whoever is new.
+  void start_with(NewChannels channels) {
+    if (channels == NewChannels::all) root_.set_all_channels(true);
+    is_unrestricted_ = root_.allows_everything();
   }
 
   /// Becomes as free as another, and as safe.
@@ -487,6 +534,14 @@ class User {
     return verdict;
   }
 
+  /// Whether one selector allows all of a call, and to read whatever keys it comes upon.
+  [[nodiscard]] bool may_read_any_key(const JudgedCall& call) const {
+    const auto allows = [&call](const Selector& selector) {
+      return selector.allows_any_key(KeyAccess::read) && selector.judge(call).what == Denied::nothing;
+    };
+    return allows(root_) || std::any_of(selectors_.begin(), selectors_.end(), allows);
+  }
+
   [[nodiscard]] bool may_use_channel(std::string_view channel, bool is_pattern) const noexcept {
     return root_.allows_channel(channel, is_pattern) ||
            std::any_of(selectors_.begin(), selectors_.end(), [=](const Selector& selector) {
@@ -509,12 +564,20 @@ class User {
 
   /// Its rules, as ACL LIST has them after the name.
   [[nodiscard]] std::string text(const CommandIndex& index) const {
-    std::string text;
-    for (const std::string_view flag : flags()) text.append(flag).append(" ");
-    for (const auto& [digest, unused] : passwords_) text.append("#").append(digest).append(" ");
-    text += root_.text(index);
+    std::string text = root_text(index);
     for (const Selector& selector : selectors_) text += " (" + selector.text(index) + ")";
     return text;
+  }
+  /// The same, quoted where a line of a configuration file would be read differently.
+  [[nodiscard]] std::string line_text(const CommandIndex& index) const {
+    std::string line = with_quotes(root_text(index));
+    for (const Selector& selector : selectors_) {
+      const std::string rules = selector.text(index);
+      const std::string quoted = with_quotes(rules);
+      const bool is_plain = quoted == rules && rules.find(')') == std::string::npos;
+      line += is_plain ? " (" + rules + ")" : " " + in_quotes("(" + quoted + ")");
+    }
+    return line;
   }
 
  private:
@@ -522,21 +585,30 @@ class User {
   /// here.
   enum class Payload : std::uint8_t { unsaid, skipped, checked };
 
-  [[nodiscard]] std::string_view apply_any(std::string_view rule, const CommandIndex& index) {
-    if (rule.empty() || set_flag(rule, index)) return {};
+  [[nodiscard]] std::string root_text(const CommandIndex& index) const {
+    std::string text;
+    for (const std::string_view flag : flags()) text.append(flag).append(" ");
+    for (const auto& [digest, unused] : passwords_) text.append("#").append(digest).append(" ");
+    return text + root_.text(index);
+  }
+
+  [[nodiscard]] std::string_view apply_any(std::string_view rule, const CommandIndex& index,
+                                           NewChannels at_first) {
+    if (rule.empty() || set_flag(rule, index, at_first)) return {};
     switch (rule.front()) {
       case '>': return add_password(Sha256::hex_of(rule.substr(1)));
       case '<': return remove_password(Sha256::hex_of(rule.substr(1)));
       case '#': return is_digest(rule.substr(1)) ? add_password(rule.substr(1)) : rule_error::not_a_hash;
       case '!': return is_digest(rule.substr(1)) ? remove_password(rule.substr(1)) : rule_error::not_a_hash;
       case '(':
-        return rule.ends_with(')') && rule.size() > 1 ? add_selector(rule, index) : rule_error::syntax;
+        return rule.ends_with(')') && rule.size() > 1 ? add_selector(rule, index, at_first)
+                                                      : rule_error::syntax;
       default: return root_.apply(rule, index);
     }
   }
 
   // False: it is another rule.
-  bool set_flag(std::string_view rule, const CommandIndex& index) {
+  bool set_flag(std::string_view rule, const CommandIndex& index, NewChannels at_first) {
     const auto is = [rule](std::string_view word) { return is_same_word(rule, word); };
     if (is("on") || is("off")) {
       is_enabled_ = is("on");
@@ -550,8 +622,9 @@ class User {
     } else if (is("reset")) {
       for (const std::string_view part : {"resetpass", "resetkeys", "resetchannels", "off",
                                           "sanitize-payload", "clearselectors", "-@all"}) {
-        static_cast<void>(apply_any(part, index));
+        static_cast<void>(apply_any(part, index, at_first));
       }
+      start_with(at_first);
     } else {
       return false;
     }
@@ -573,12 +646,13 @@ class User {
     return passwords_.remove(digest) ? std::string_view() : rule_error::no_such_password;
   }
 
-  std::string_view add_selector(std::string_view rule, const CommandIndex& index) {
+  std::string_view add_selector(std::string_view rule, const CommandIndex& index, NewChannels at_first) {
     std::vector<std::string_view> words;
     std::string arena;
     if (!resp::InlineSplitter::split(rule.substr(1, rule.size() - 2), words, arena))
       return rule_error::syntax;
     Selector selector;
+    selector.set_all_channels(at_first == NewChannels::all);
     for (const std::string_view word : words) {
       if (const std::string_view wrong = selector.apply(word, index); !wrong.empty()) return wrong;
     }

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -27,6 +28,27 @@ namespace replikv::inline v0_1::detail {
 
 /// The version of the Redis whose commands these are, as HELLO and INFO say it.
 inline constexpr std::string_view redis_version = "7.0.15";
+
+/// The largest of the last seconds (Redis: client_recent_max_...).
+class RecentPeak {
+ public:
+  void note(std::size_t size) noexcept { seconds_[now_] = std::max(seconds_[now_], size); }
+  /// To be called from time to time.
+  void pass(TimePoint now) noexcept {
+    if (now - since_ < std::chrono::seconds(1)) return;
+    since_ = now;
+    now_ = (now_ + 1) % seconds_.size();
+    seconds_[now_] = 0;
+  }
+  [[nodiscard]] std::size_t largest() const noexcept {
+    return *std::max_element(seconds_.begin(), seconds_.end());
+  }
+
+ private:
+  std::array<std::size_t, 8> seconds_{};
+  std::size_t now_ = 0;
+  TimePoint since_{};
+};
 
 /// How fast a count grows: the mean of the last sixteen samples (Redis: instantaneous metrics).
 class Rate {
@@ -151,6 +173,10 @@ struct Administration {
   Rate commands{};
   Rate bytes_in{};
   Rate bytes_out{};
+  Rate bytes_from_masters{};
+  Rate bytes_to_replicas{};
+  RecentPeak client_input{};   ///< received of one client and not yet run
+  RecentPeak client_output{};  ///< made for one client and not yet read by it
 
   /// Error replies by their code (Redis: INFO errorstats). So many codes at most: a command of the
   /// application's may make them up.
@@ -164,6 +190,8 @@ struct Administration {
     std::uint64_t full_resyncs = 0;
     std::uint64_t partial_resyncs = 0;
     std::uint64_t partial_refusals = 0;
+    std::uint64_t bytes_from_masters = 0;
+    std::uint64_t bytes_to_replicas = 0;
   };
   Counted counted_before{};
 
@@ -178,6 +206,8 @@ struct Administration {
     all.full_resyncs = info.full_resyncs_served;
     all.partial_resyncs = info.partial_resyncs_served;
     all.partial_refusals = info.partial_resyncs_refused;
+    all.bytes_from_masters = node.bytes_from_masters.load(std::memory_order_relaxed);
+    all.bytes_to_replicas = node.bytes_to_replicas.load(std::memory_order_relaxed);
     return all;
   }
   /// Since the last `reset_counts`.
@@ -188,6 +218,8 @@ struct Administration {
     all.full_resyncs -= counted_before.full_resyncs;
     all.partial_resyncs -= counted_before.partial_resyncs;
     all.partial_refusals -= counted_before.partial_refusals;
+    all.bytes_from_masters -= counted_before.bytes_from_masters;
+    all.bytes_to_replicas -= counted_before.bytes_to_replicas;
     return all;
   }
   void reset_counts(Node& node) { counted_before = count(node); }

@@ -173,6 +173,8 @@ class ClientLink final : public Client, public LinkEvents, public std::enable_sh
   void send(Server& server) {
     if (output.empty() || closing == Closing::now) return;
     server.counts.bytes_sent += output.size();
+    ++server.counts.writes;
+    server.administration.client_output.note(link_->unsent_bytes() + output.size());
     const SharedBytes bytes(std::exchange(output, {}));
     link_->send({&bytes, 1});
   }

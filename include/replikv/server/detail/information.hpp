@@ -4,6 +4,7 @@
 
 #include <replikv/replication/info.hpp>
 #include <replikv/server/detail/administration.hpp>
+#include <replikv/server/detail/client_line.hpp>
 #include <replikv/server/detail/command_table.hpp>
 #include <replikv/server/detail/parameters.hpp>
 #include <replikv/server/detail/server.hpp>
@@ -135,16 +136,14 @@ inline void server_section(InfoOut& out, Server& server) {
 inline void clients_section(InfoOut& out, Server& server) {
   const auto blocked = std::count_if(server.clients().begin(), server.clients().end(),
                                      [](const auto& client) { return client->is_blocked; });
-  std::size_t input_max = 0;
-  for (const auto& client : server.clients()) input_max = std::max(input_max, client->input.size());
   InfoSection section(out, "Clients");
   const auto replicas = std::count_if(server.clients().begin(), server.clients().end(),
                                       [](const auto& client) { return client->is_replica(); });
   section.line("connected_clients", server.clients().size() - static_cast<std::size_t>(replicas));
   section.line("cluster_connections", 0);
   section.line("maxclients", server.options.clients_max);
-  section.line("client_recent_max_input_buffer", input_max);
-  section.line("client_recent_max_output_buffer", 0);
+  section.line("client_recent_max_input_buffer", server.administration.client_input.largest());
+  section.line("client_recent_max_output_buffer", server.administration.client_output.largest());
   section.line("blocked_clients", blocked);
   section.zeros({"tracking_clients", "clients_in_timeout_table"});
 }
@@ -155,6 +154,11 @@ inline void memory_section(InfoOut& out, Server& server) {
   const std::uint64_t peak = std::max(server.administration.memory_bytes_peak, used);
   const MemoryOptions limit = server.administration.memory.options(*server.node);
   const std::uint64_t backlog = server.node->info().history.backlog_bytes;
+  std::uint64_t replicas = 0;
+  std::uint64_t others = 0;
+  for (const auto& client : server.clients()) {
+    (client->is_replica() ? replicas : others) += bytes_of_client(*client);
+  }
   InfoSection section(out, "Memory");
   section.bytes("used_memory", used);
   section.bytes("used_memory_rss", resident);
@@ -184,7 +188,9 @@ inline void memory_section(InfoOut& out, Server& server) {
   section.line("mem_not_counted_for_evict", 0);
   section.line("mem_replication_backlog", backlog);
   section.line("mem_total_replication_buffers", backlog);
-  section.zeros({"mem_clients_slaves", "mem_clients_normal", "mem_cluster_links", "mem_aof_buffer"});
+  section.line("mem_clients_slaves", replicas);
+  section.line("mem_clients_normal", others);
+  section.zeros({"mem_cluster_links", "mem_aof_buffer"});
   section.line("mem_allocator", "libc");
   section.zeros({"active_defrag_running", "lazyfree_pending_objects", "lazyfreed_objects"});
 }
@@ -217,13 +223,15 @@ inline void stats_section(InfoOut& out, Server& server) {
   section.line("total_connections_received", counts.connections_received);
   section.line("total_commands_processed", counts.commands_processed);
   section.line("instantaneous_ops_per_sec", own.commands.per_second());
-  section.line("total_net_input_bytes", counts.bytes_received);
-  section.line("total_net_output_bytes", counts.bytes_sent);
-  section.zeros({"total_net_repl_input_bytes", "total_net_repl_output_bytes"});
-  section.line("instantaneous_input_kbps", hundredths(share_of(own.bytes_in.per_second(), 1024)));
-  section.line("instantaneous_output_kbps", hundredths(share_of(own.bytes_out.per_second(), 1024)));
-  section.line("instantaneous_input_repl_kbps", "0.00");
-  section.line("instantaneous_output_repl_kbps", "0.00");
+  const auto kilobytes = [](const Rate& rate) { return hundredths(share_of(rate.per_second(), 1024)); };
+  section.line("total_net_input_bytes", counts.bytes_received + counted.bytes_from_masters);
+  section.line("total_net_output_bytes", counts.bytes_sent + counted.bytes_to_replicas);
+  section.line("total_net_repl_input_bytes", counted.bytes_from_masters);
+  section.line("total_net_repl_output_bytes", counted.bytes_to_replicas);
+  section.line("instantaneous_input_kbps", kilobytes(own.bytes_in));
+  section.line("instantaneous_output_kbps", kilobytes(own.bytes_out));
+  section.line("instantaneous_input_repl_kbps", kilobytes(own.bytes_from_masters));
+  section.line("instantaneous_output_repl_kbps", kilobytes(own.bytes_to_replicas));
   section.line("rejected_connections", counts.connections_rejected);
   section.line("sync_full", counted.full_resyncs);
   section.line("sync_partial_ok", counted.partial_resyncs);
@@ -244,8 +252,10 @@ inline void stats_section(InfoOut& out, Server& server) {
                  "tracking_total_keys", "tracking_total_items", "tracking_total_prefixes",
                  "unexpected_error_replies"});
   section.line("total_error_replies", counts.error_replies);
-  section.zeros({"dump_payload_sanitizations", "total_reads_processed", "total_writes_processed",
-                 "io_threaded_reads_processed", "io_threaded_writes_processed", "reply_buffer_shrinks",
+  section.line("dump_payload_sanitizations", 0);
+  section.line("total_reads_processed", counts.reads);
+  section.line("total_writes_processed", counts.writes);
+  section.zeros({"io_threaded_reads_processed", "io_threaded_writes_processed", "reply_buffer_shrinks",
                  "reply_buffer_expands"});
 }
 
@@ -287,7 +297,25 @@ inline void errorstats_section(InfoOut& out, Server& server) {
   }
 }
 
-inline void latencystats_section(InfoOut& out, Server&) { InfoSection(out, "Latencystats"); }
+/// "4.015": microseconds with their thousandths.
+[[nodiscard]] inline std::string thousandths(std::chrono::nanoseconds time) {
+  const std::string fraction = std::to_string(1000 + time.count() % 1000).substr(1);
+  return std::to_string(time.count() / 1000) + "." + fraction;
+}
+
+inline void latencystats_section(InfoOut& out, Server& server) {
+  InfoSection section(out, "Latencystats");
+  if (!server.options.latency_tracking) return;
+  for (const RegisteredCommand& each : server.commands.all()) {
+    if (each.latency.calls() == 0) continue;
+    std::string text;
+    for (const double percent : server.options.latency_percentiles) {
+      text.append(text.empty() ? "p" : ",p").append(percentile_text(percent)).append("=");
+      text += thousandths(each.latency.percentile(percent));
+    }
+    section.line("latency_percentiles_usec_" + each.command.name, text);
+  }
+}
 
 inline void cluster_section(InfoOut& out, Server&) { InfoSection(out, "Cluster").line("cluster_enabled", 0); }
 
@@ -296,8 +324,10 @@ inline void keyspace_section(InfoOut& out, Server& server) {
   for (std::size_t i = 0; i < server.node->databases.size(); ++i) {
     const Database& database = *server.node->databases[i];
     if (database.size() == 0) continue;
-    section.line("db" + std::to_string(i), "keys=" + std::to_string(database.size()) + ",expires=" +
-                                               std::to_string(database.expiring()) + ",avg_ttl=0");
+    section.line("db" + std::to_string(i),
+                 "keys=" + std::to_string(database.size()) +
+                     ",expires=" + std::to_string(database.expiring()) +
+                     ",avg_ttl=" + std::to_string(database.mean_time_left().count()));
   }
 }
 

@@ -12,12 +12,14 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -111,6 +113,43 @@ inline void set_output_limits(Settings& settings, std::string_view text) {
     }
     set_output_limit(settings, words[i], *hard, *soft, std::chrono::seconds(*seconds));
   }
+}
+
+// --- latency-tracking-info-percentiles -----------------------------------------------------------------
+
+/// "99.9": as many decimals as it has, six at most.
+[[nodiscard]] inline std::string percentile_text(double percent) {
+  std::array<char, 32> digits;
+  const auto end =
+      std::to_chars(digits.data(), digits.data() + digits.size(), percent, std::chars_format::fixed, 6);
+  std::string text(digits.data(), end.ptr);
+  text.resize(text.find_last_not_of('0') + 1);
+  if (text.ends_with('.')) text.pop_back();
+  return text;
+}
+
+[[nodiscard]] inline std::string percentiles_text(const Settings& settings) {
+  std::string text;
+  for (const double percent : settings.endpoint.latency_percentiles) {
+    text.append(text.empty() ? "" : " ").append(percentile_text(percent));
+  }
+  return text;
+}
+
+inline void set_percentiles(Settings& settings, std::string_view text) {
+  std::vector<double> all;
+  for_each_word(text, [&all](std::string_view word) {
+    double percent = 0;
+    const auto read = std::from_chars(word.data(), word.data() + word.size(), percent);
+    if (read.ec != std::errc{} || read.ptr != word.data() + word.size() || percent != percent) {
+      throw WrongValue("Invalid latency-tracking-info-percentiles parameters");
+    }
+    if (percent < 0 || percent > 100) {
+      throw WrongValue("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]");
+    }
+    all.push_back(percent);
+  });
+  settings.endpoint.latency_percentiles = std::move(all);
 }
 
 // --- The tables ----------------------------------------------------------------------------------------
@@ -274,6 +313,14 @@ inline constexpr Parameter acting[] = {
         fixed(text("aclfile", "")), [](const Settings& all) { return all.endpoint.acl_file; },
         [](Settings& all, std::string_view value) { all.endpoint.acl_file = value; }),
     acts(
+        choice("acl-pubsub-default", "resetchannels", "allchannels resetchannels"),
+        [](const Settings& all) {
+          return std::string(all.endpoint.new_users_hear_all_channels ? "allchannels" : "resetchannels");
+        },
+        [](Settings& all, std::string_view value) {
+          all.endpoint.new_users_hear_all_channels = value == "allchannels";
+        }),
+    acts(
         number("acllog-max-len", "128", 0, integer_max),
         [](const Settings& all) { return std::to_string(all.endpoint.acl_log_entries_max); },
         [](Settings& all, std::string_view value) {
@@ -328,6 +375,11 @@ inline constexpr Parameter acting[] = {
           all.endpoint.latency_threshold = std::chrono::milliseconds(number_of(value));
         }),
     acts(
+        yes_no("latency-tracking", "yes"),
+        [](const Settings& all) { return yes_or_no(all.endpoint.latency_tracking); },
+        [](Settings& all, std::string_view value) { all.endpoint.latency_tracking = value == "yes"; }),
+    acts(words("latency-tracking-info-percentiles", "50 99 99.9"), percentiles_text, set_percentiles),
+    acts(
         text("notify-keyspace-events", ""),
         [](const Settings& all) { return all.endpoint.notify_keyspace_events; },
         [](Settings& all, std::string_view value) {
@@ -360,7 +412,6 @@ inline constexpr Parameter acting[] = {
 
 /// Kept and shown.
 inline constexpr Parameter kept[] = {
-    choice("acl-pubsub-default", "resetchannels", "allchannels resetchannels"),
     number("active-defrag-cycle-max", "25", 1, 99),
     number("active-defrag-cycle-min", "1", 1, 99),
     bytes("active-defrag-ignore-bytes", "104857600", 0, integer_max),
@@ -424,8 +475,6 @@ inline constexpr Parameter kept[] = {
     fixed(number("io-threads", "1", 1, 128)),
     fixed(yes_no("io-threads-do-reads", "no")),
     yes_no("jemalloc-bg-thread", "yes"),
-    yes_no("latency-tracking", "yes"),
-    words("latency-tracking-info-percentiles", "50 99 99.9"),
     yes_no("lazyfree-lazy-eviction", "no"),
     yes_no("lazyfree-lazy-expire", "no"),
     yes_no("lazyfree-lazy-server-del", "no"),

@@ -11,6 +11,7 @@
 #include <replikv/server/detail/access_control.hpp>
 #include <replikv/server/detail/administration.hpp>
 #include <replikv/server/detail/client.hpp>
+#include <replikv/server/detail/client_line.hpp>
 #include <replikv/server/detail/command_table.hpp>
 #include <replikv/server/detail/key_events.hpp>
 #include <replikv/server/detail/latency.hpp>
@@ -51,10 +52,16 @@ struct ServerCounts {
   std::uint64_t commands_processed = 0;
   std::uint64_t bytes_received = 0;
   std::uint64_t bytes_sent = 0;
+  std::uint64_t reads = 0;
+  std::uint64_t writes = 0;
   std::uint64_t keyspace_hits = 0;
   std::uint64_t keyspace_misses = 0;
   std::uint64_t error_replies = 0;
 };
+
+[[nodiscard]] inline NewChannels new_channels(const EndpointOptions& options) noexcept {
+  return options.new_users_hear_all_channels ? NewChannels::all : NewChannels::none;
+}
 
 /// Every call inside a `Turn`, unless it says otherwise.
 class Server : public std::enable_shared_from_this<Server> {
@@ -278,12 +285,15 @@ class Server : public std::enable_shared_from_this<Server> {
 
   /// Defines the users of the options; the commands that their rules name must be known by now. Throws
   /// `Errc::bad_option`, and then nothing has changed.
-  void define_users() { define_users(options, access); }
+  void define_users() {
+    const std::string wrong = define_users(options, access);
+    if (!wrong.empty()) throw_error(Errc::bad_option, wrong);
+  }
 
-  /// The same for others, to see whether they could be.
-  void check_users(const EndpointOptions& other) const {
+  /// What would be wrong with those of other options, and in `*wrong_at` the place of the line that is.
+  [[nodiscard]] std::string check_users(const EndpointOptions& other, std::size_t* wrong_at) const {
     AccessControl tried(commands.index());
-    define_users(other, tried);
+    return define_users(other, tried, wrong_at);
   }
 
   [[nodiscard]] const User& user_of(const Client& client) const noexcept {
@@ -340,10 +350,16 @@ class Server : public std::enable_shared_from_this<Server> {
   }
   [[nodiscard]] Verdict judge(const User& user, const RegisteredCommand& command,
                               resp::Arguments words) const {
-    const server::Command& its = command.command;
-    const auto keys = its.find_keys ? its.find_keys(words) : its.keys.of(words);
-    return user.judge(
-        {command.number, commands.index()[command.number], command.is(CommandFlag::no_auth), words, keys});
+    const auto keys = keys_of(command.command, words);
+    return user.judge(judged(command, words, keys));
+  }
+  /// Whether a client that may call a command may also read every key that the values of others lead to.
+  [[nodiscard]] bool may_read_any_key(const Client& client, resp::Arguments words) {
+    const User& user = user_of(client);
+    const RegisteredCommand* const command = commands.find(words);
+    if (user.is_unrestricted() || command == nullptr) return true;
+    const auto keys = keys_of(command->command, words);
+    return user.may_read_any_key(judged(*command, words, keys));
   }
 
   /// Ends the links of those that cost more than they may.
@@ -364,6 +380,8 @@ class Server : public std::enable_shared_from_this<Server> {
   /// Takes what a client sent, runs the commands that are whole, and appends the replies to its output.
   void receive(Client& client, Bytes bytes, TimePoint now) {
     counts.bytes_received += bytes.size();
+    if (!bytes.empty()) ++counts.reads;
+    administration.client_input.note(client.input.size() + bytes.size());
     now_ = now;
     if (!bytes.empty()) client.last_active = now;
     client.is_held_up = false;
@@ -388,11 +406,11 @@ class Server : public std::enable_shared_from_this<Server> {
   /// Judges a command and runs it, or keeps it for EXEC.
   void execute(Client& client, resp::Arguments words) {
     RegisteredCommand* const command = commands.find(words);
+    client.last_command = command;
     if (const std::string refusal = refusal_of(client, command, words); !refusal.empty()) {
       return refuse(client, command, refusal);
     }
     if (pauses.is_on() && pauses.holds_back(client, *command)) return postpone(client, words);
-    client.last_command = command;
     if (client.in_multi && !command->is(CommandFlag::no_multi) && !ends_multi(*command)) {
       return queue(client, *command, words);
     }
@@ -434,7 +452,7 @@ class Server : public std::enable_shared_from_this<Server> {
     ++command.calls;
     command.microseconds +=
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
-    command.latency.add(took);
+    if (options.latency_tracking) command.latency.add(took);
     ++counts.commands_processed;
     if (events_.has_losses()) [[unlikely]]
       tell_losses();
@@ -450,6 +468,15 @@ class Server : public std::enable_shared_from_this<Server> {
   [[nodiscard]] TimePoint now() const noexcept { return now_; }
 
  private:
+  [[nodiscard]] static std::vector<std::string_view> keys_of(const server::Command& command,
+                                                             resp::Arguments words) {
+    return command.find_keys ? command.find_keys(words) : command.keys.of(words);
+  }
+  [[nodiscard]] JudgedCall judged(const RegisteredCommand& command, resp::Arguments words,
+                                  std::span<const std::string_view> keys) const {
+    return {command.number, commands.index()[command.number], command.is(CommandFlag::no_auth), words, keys};
+  }
+
   // Why a command that was queued may no longer be run; empty if it may.
   [[nodiscard]] std::string refusal_in_exec(Client& client, const RegisteredCommand& command,
                                             resp::Arguments words) {
@@ -542,15 +569,16 @@ class Server : public std::enable_shared_from_this<Server> {
     return {};
   }
 
-  static void define_users(const EndpointOptions& chosen, AccessControl& users) {
+  [[nodiscard]] static std::string define_users(const EndpointOptions& chosen, AccessControl& users,
+                                                std::size_t* wrong_at = nullptr) {
+    users.start_with(new_channels(chosen));
     if (!chosen.users.empty() && !chosen.acl_file.empty()) {
-      throw_error(Errc::bad_option,
-                  "users and acl_file are both given; define users in one of them, so that it is clear which "
-                  "rules hold");
+      return "users and acl_file are both given; define users in one of them, so that it is clear which "
+             "rules hold";
     }
-    std::string wrong = users.define(chosen.users);
+    std::string wrong = users.define(chosen.users, wrong_at);
     if (wrong.empty() && !chosen.acl_file.empty()) wrong = users.load(chosen.acl_file);
-    if (!wrong.empty()) throw_error(Errc::bad_option, wrong);
+    return wrong;
   }
 
   template <class Predicate>
@@ -578,10 +606,7 @@ class Server : public std::enable_shared_from_this<Server> {
     entry.object = object.substr(0, AccessLog::text_bytes_max);
     entry.user = user.substr(0, AccessLog::text_bytes_max);
     entry.at = now_;
-    entry.client = "id=" + std::to_string(client.id) + " addr=" + client.address +
-                   " laddr=" + client.local_address + " name=" + client.name +
-                   " db=" + std::to_string(client.database) + " user=" + user_of(client).name +
-                   " resp=" + std::to_string(static_cast<int>(client.protocol));
+    entry.client = client_line(client, now_).substr(0, AccessLog::client_bytes_max);
     access.log.add(std::move(entry), options.acl_log_entries_max);
   }
 
@@ -624,6 +649,10 @@ class Server : public std::enable_shared_from_this<Server> {
     own.commands.sample(counts.commands_processed, now);
     own.bytes_in.sample(counts.bytes_received, now);
     own.bytes_out.sample(counts.bytes_sent, now);
+    own.bytes_from_masters.sample(node->bytes_from_masters.load(std::memory_order_relaxed), now);
+    own.bytes_to_replicas.sample(node->bytes_to_replicas.load(std::memory_order_relaxed), now);
+    own.client_input.pass(now);
+    own.client_output.pass(now);
     own.memory_bytes_peak = std::max(own.memory_bytes_peak, SharedMemory::bytes(*node));
     own.memory.share(*node);
   }

@@ -44,6 +44,7 @@ inline void use_settings(Server& server, Settings wanted) {
   if (wanted.memory != before) server.administration.memory.use(*server.node, wanted.memory);
   const bool has_new_password = wanted.endpoint.password != server.options.password;
   server.options = std::move(wanted.endpoint);
+  server.access.start_with(new_channels(server.options));
   if (has_new_password) server.access.set_default_password(server.options.password);
   server.want_events(std::string(server.options.notify_keyspace_events));
   server.administration.texts = std::move(wanted.texts);

@@ -6,6 +6,7 @@
 #include <replikv/store/detail/attachment.hpp>
 #include <replikv/store/eviction.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -135,6 +136,10 @@ class Database {
 
   /// No key expires before this; `never` when none has an expiry. A bound, not always exact.
   [[nodiscard]] virtual WallTime next_expiry() const noexcept = 0;
+
+  /// How long keys with an expiry have left, as the mean of some that are quickly found; zero where none is.
+  /// Takes its own locks.
+  [[nodiscard]] virtual std::chrono::milliseconds mean_time_left() const = 0;
 };
 
 }  // namespace replikv::inline v0_1::detail

@@ -1,10 +1,10 @@
 // CLIENT: what is known of the connections, and what can be done to them.
 #pragma once
 
-#include <replikv/core/clock.hpp>
 #include <replikv/resp/number.hpp>
 #include <replikv/server/command.hpp>
 #include <replikv/server/detail/client.hpp>
+#include <replikv/server/detail/client_line.hpp>
 #include <replikv/server/detail/command_table.hpp>
 #include <replikv/server/detail/commands/connection.hpp>
 #include <replikv/server/detail/commands/help.hpp>
@@ -43,77 +43,6 @@ enum class ClientType : std::uint8_t { normal, replica, pubsub, master };
 
 // --- CLIENT LIST -----------------------------------------------------------------------------------------
 
-[[nodiscard]] inline std::string flags_of(const detail::Client& client) {
-  const std::pair<bool, char> flags[] = {
-      {client.is_monitor, 'O'},
-      {client.is_replica(), 'S'},
-      {client.is_subscriber(), 'P'},
-      {client.in_multi, 'x'},
-      {client.is_blocked, 'b'},
-      {client.watcher.has_changed, 'd'},
-      {client.closing == detail::Client::Closing::when_sent, 'c'},
-      {client.address.starts_with('/'), 'U'},
-      {client.is_never_evicted, 'e'},
-  };
-  std::string text;
-  for (const auto& [is_set, letter] : flags) {
-    if (is_set) text += letter;
-  }
-  return text.empty() ? "N" : text;
-}
-
-/// One line of CLIENT LIST.
-///
-/// Source  Redis 7.0 catClientInfoString; lib-name and lib-ver, of 7.2, where they are set
-[[nodiscard]] inline std::string describe(const detail::Client& client, TimePoint now) {
-  std::string line;
-  const auto field = [&line](std::string_view name, const auto& value) {
-    if (!line.empty()) line += ' ';
-    line.append(name).append("=");
-    if constexpr (std::is_convertible_v<decltype(value), std::string_view>) {
-      line += value;
-    } else {
-      line += std::to_string(value);
-    }
-  };
-  const auto seconds = [now](TimePoint since) {
-    return std::max<std::int64_t>(std::chrono::duration_cast<std::chrono::seconds>(now - since).count(), 0);
-  };
-  const std::size_t unsent = client.unsent_bytes();
-  const std::size_t kept = client.queue_bytes + client.subscription_bytes;
-  field("id", client.id);
-  field("addr", client.address);
-  field("laddr", client.local_address);
-  field("fd", -1);
-  field("name", client.name);
-  field("age", seconds(client.connected_at));
-  field("idle", seconds(client.last_active));
-  field("flags", flags_of(client));
-  field("db", client.database);
-  field("sub", client.subscribed(detail::Subscribed::channel));
-  field("psub", client.subscribed(detail::Subscribed::pattern));
-  field("ssub", client.subscribed(detail::Subscribed::shard_channel));
-  field("multi", client.in_multi ? static_cast<std::int64_t>(client.queue.size()) : -1);
-  field("qbuf", client.input.size());
-  field("qbuf-free", 0);
-  field("argv-mem", 0);
-  field("multi-mem", client.queue_bytes);
-  field("rbs", client.output.capacity());
-  field("rbp", 0);
-  field("obl", client.output.size());
-  field("oll", unsent > 0 ? 1 : 0);
-  field("omem", unsent);
-  field("tot-mem", sizeof(client) + client.input.size() + client.output.capacity() + unsent + kept);
-  field("events", unsent > 0 ? "rw" : "r");
-  field("cmd", client.last_command != nullptr ? std::string_view(client.last_command->command.name) : "NULL");
-  field("user", client.user_name());
-  field("redir", -1);
-  field("resp", static_cast<int>(client.protocol));
-  if (!client.library_name.empty()) field("lib-name", client.library_name);
-  if (!client.library_version.empty()) field("lib-ver", client.library_version);
-  return line + "\n";
-}
-
 /// The client of this number, if its link is still there.
 [[nodiscard]] inline std::shared_ptr<detail::Client> find_client(Call& call, std::uint64_t id) {
   for (const auto& client : call.server.clients()) {
@@ -129,7 +58,7 @@ inline void client_list(Call& call) {
       const auto id = resp::parse_integer(word);
       if (!id) throw CommandError("ERR Invalid client ID");
       const auto client = find_client(call, static_cast<std::uint64_t>(*id));
-      if (client) text += describe(*client, call.server.now());
+      if (client) text += detail::client_line(*client, call.server.now()) + "\n";
     }
     return call.reply.verbatim(text);
   }
@@ -141,7 +70,7 @@ inline void client_list(Call& call) {
   }
   for (const auto& client : call.server.clients()) {
     if (client->closing == detail::Client::Closing::now || (type && *type != type_of(*client))) continue;
-    text += describe(*client, call.server.now());
+    text += detail::client_line(*client, call.server.now()) + "\n";
   }
   call.reply.verbatim(text);
 }
@@ -367,7 +296,8 @@ inline void add_clients(detail::CommandTable& table) {
   };
   table.add({"client", -2, "", "", {}, {}});
   add("id", 2, own, [](Call& call) { call.reply.integer(call.client.id); });
-  add("info", 2, own, [](Call& call) { call.reply.verbatim(describe(call.client, call.server.now())); });
+  add("info", 2, own,
+      [](Call& call) { call.reply.verbatim(detail::client_line(call.client, call.server.now()) + "\n"); });
   add("list", -2, admin, client_list);
   add("kill", -3, admin, client_kill);
   add("setname", 3, own, client_setname);

@@ -111,6 +111,7 @@ inline void config_resetstat(Call& call) {
   server.administration.reset_counts(*server.node);
   for (detail::RegisteredCommand& command : server.commands.all()) {
     command.calls = command.microseconds = command.rejected = command.failed = 0;
+    command.latency.clear();
   }
   call.reply.ok();
 }
@@ -132,7 +133,10 @@ inline void config_rewrite(Call& call) {
   std::ifstream file(path, std::ios::binary);
   const std::string before{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   const detail::Settings settings = detail::settings_of(call.server);
-  if (!replace_file(path, detail::RewrittenFile(before, settings).take_text())) {
+  auto users = settings.endpoint.acl_file.empty()
+                   ? call.server.access.configuration_lines(settings.endpoint.password)
+                   : std::vector<detail::AccessControl::UserLine>();  // they are in that file
+  if (!replace_file(path, detail::RewrittenFile(before, settings, std::move(users)).take_text())) {
     throw CommandError("ERR Rewriting config file: it cannot be written");
   }
   call.reply.ok();

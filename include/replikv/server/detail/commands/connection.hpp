@@ -70,6 +70,8 @@ inline void describe_server(Call& call) {
   reply.bulk("modules"), reply.array(0);
 }
 
+/// Options act one after the other: those before one that is wrong have acted.
+///
 /// Source  Redis 7.0 helloCommand
 inline void hello(Call& call) {
   Protocol protocol = call.client.protocol;
@@ -79,13 +81,12 @@ inline void hello(Call& call) {
     if (*version != 2 && *version != 3) throw CommandError("NOPROTO unsupported protocol version");
     protocol = *version == 2 ? Protocol::resp2 : Protocol::resp3;
   }
-  std::string name = call.client.name;
   for (std::size_t i = 2; i < call.size();) {
     if (is_word(call[i], "auth") && i + 2 < call.size()) {
       authenticate(call, call[i + 1], call[i + 2]);
       i += 3;
     } else if (is_word(call[i], "setname") && i + 1 < call.size()) {
-      name = client_name_of(call[i + 1]);
+      call.client.name = client_name_of(call[i + 1]);
       i += 2;
     } else {
       throw CommandError("ERR Syntax error in HELLO option '" + std::string(call[i].substr(0, 128)) + "'");
@@ -98,7 +99,6 @@ inline void hello(Call& call) {
         "same "
         "time");
   }
-  call.client.name = std::move(name);
   call.client.protocol = protocol;
   describe_server(call);
 }

@@ -72,8 +72,18 @@ inline void rename(Call& call) {
 }
 inline void renamenx(Call& call) { call.reply.integer(rename_key(call, false) == Renamed::done ? 1 : 0); }
 
+/// A pattern leads to keys that the command does not name; only for those who may read them all.
+inline void check_sort_pattern(Call& call, std::size_t option) {
+  const bool is_by = is_word(call[option], "by");
+  if (is_by && call[option + 1].find('*') == std::string_view::npos) return;  // leads nowhere
+  if (call.server.may_read_any_key(call.client, call.words)) return;
+  throw CommandError("ERR " + std::string(is_by ? "BY" : "GET") +
+                     " option of SORT denied due to insufficient ACL permissions.");
+}
+
 /// Where SORT ... STORE stores; nothing without it. Checks the options on the way.
-[[nodiscard]] inline std::optional<std::string_view> sort_target(resp::Arguments words, bool may_store) {
+[[nodiscard]] inline std::optional<std::string_view> sort_target(Call& call, bool may_store) {
+  const resp::Arguments words = call.words;
   std::optional<std::string_view> target;
   for (std::size_t i = 2; i < words.size(); ++i) {
     const std::size_t left = words.size() - i - 1;
@@ -85,7 +95,7 @@ inline void renamenx(Call& call) { call.reply.integer(rename_key(call, false) ==
     } else if (is_word(words[i], "store") && left >= 1 && may_store) {
       target = words[++i];
     } else if ((is_word(words[i], "by") || is_word(words[i], "get")) && left >= 1) {
-      ++i;
+      check_sort_pattern(call, i++);
     } else {
       syntax_error();
     }
@@ -99,7 +109,7 @@ inline void renamenx(Call& call) { call.reply.integer(rename_key(call, false) ==
 
 /// SORT, SORT_RO. A string cannot be sorted; so there is only the list that is not there, and is empty.
 inline void sort(Call& call, bool may_store) {
-  const auto target = sort_target(call.words, may_store);
+  const auto target = sort_target(call, may_store);
   if (!target) {
     if (note_lookup(call, call.keys.contains(call[1]))) wrong_type();
     return call.reply.array(0);

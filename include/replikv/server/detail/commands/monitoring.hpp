@@ -131,7 +131,7 @@ inline void latency_doctor(Call& call) {
 inline void latency_histogram(Call& call) {
   std::vector<const detail::RegisteredCommand*> shown;
   const auto add_if_called = [&shown](const detail::RegisteredCommand& command) {
-    if (command.calls > 0) shown.push_back(&command);
+    if (command.latency.calls() > 0) shown.push_back(&command);
   };
   for (const auto& command : call.server.commands.all()) {
     if (call.size() == 2) add_if_called(command);
@@ -150,7 +150,7 @@ inline void latency_histogram(Call& call) {
     call.reply.bulk(command->command.name);
     call.reply.map(2);
     call.reply.bulk("calls");
-    call.reply.integer(command->calls);
+    call.reply.integer(command->latency.calls());
     call.reply.bulk("histogram_usec");
     call.reply.map(command->latency.buckets());
     command->latency.for_each([&call](std::uint64_t microseconds, std::uint64_t calls) {
