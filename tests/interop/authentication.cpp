@@ -22,7 +22,7 @@ RedisClient admin_of(const RedisServer& server, std::string_view password) {
 }  // namespace
 
 TEST_CASE("our replica presents a password that redis-server requires") {
-  RedisServer server({"--repl-diskless-sync-delay", "0", "--requirepass", "secret"});
+  RedisServer server({"--requirepass", "secret"});
   auto client = admin_of(server, "secret");
   client.command("SET", "key", "1");
   TcpTransport network;
@@ -36,7 +36,7 @@ TEST_CASE("our replica presents a password that redis-server requires") {
 }
 
 TEST_CASE("without a password our replica is told that one is required, and goes on trying") {
-  RedisServer server({"--repl-diskless-sync-delay", "0", "--requirepass", "secret"});
+  RedisServer server({"--requirepass", "secret"});
   auto client = admin_of(server, "secret");
   TcpTransport network;
   ReplicaNode replica(network);
@@ -48,7 +48,7 @@ TEST_CASE("without a password our replica is told that one is required, and goes
 }
 
 TEST_CASE("with a wrong password our replica reports it, goes on trying, and is let in once it is right") {
-  RedisServer server({"--repl-diskless-sync-delay", "0", "--requirepass", "secret"});
+  RedisServer server({"--requirepass", "secret"});
   auto client = admin_of(server, "secret");
   TcpTransport network;
   ReplicaNode replica(network, presenting("", "guess"));
@@ -60,7 +60,7 @@ TEST_CASE("with a wrong password our replica reports it, goes on trying, and is 
 }
 
 TEST_CASE("our replica is content with a user that may PSYNC, REPLCONF and PING") {
-  RedisServer server({"--repl-diskless-sync-delay", "0", "--requirepass", "secret"});
+  RedisServer server({"--requirepass", "secret"});
   auto client = admin_of(server, "secret");
   REQUIRE_FALSE(
       client.command("ACL", "SETUSER", "reader", "on", ">word", "+psync", "+replconf", "+ping").is_error());
@@ -74,7 +74,7 @@ TEST_CASE("our replica is content with a user that may PSYNC, REPLCONF and PING"
 }
 
 TEST_CASE("a user that may not PSYNC is reported as without permission, until it may") {
-  RedisServer server({"--repl-diskless-sync-delay", "0", "--requirepass", "secret"});
+  RedisServer server({"--requirepass", "secret"});
   auto client = admin_of(server, "secret");
   REQUIRE_FALSE(client.command("ACL", "SETUSER", "reader", "on", ">word", "+replconf", "+ping").is_error());
   TcpTransport network;
@@ -87,7 +87,7 @@ TEST_CASE("a user that may not PSYNC is reported as without permission, until it
 }
 
 TEST_CASE("a user that may nothing but PSYNC and REPLCONF suffices too: the answer to PING does not matter") {
-  RedisServer server({"--repl-diskless-sync-delay", "0", "--requirepass", "secret"});
+  RedisServer server({"--requirepass", "secret"});
   auto client = admin_of(server, "secret");
   REQUIRE_FALSE(client.command("ACL", "SETUSER", "reader", "on", ">word", "+psync", "+replconf").is_error());
   TcpTransport network;

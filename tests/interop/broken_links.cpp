@@ -12,7 +12,7 @@ using namespace interop;
 TEST_CASE("our replica loses its link to redis-server again and again under load, and continues each time") {
   const std::uint64_t seed = chosen_seed();
   CAPTURE(seed);
-  RedisServer server({"--repl-diskless-sync-delay", "0", "--repl-backlog-size", "512mb"});
+  RedisServer server({"--repl-backlog-size", "512mb"});
   auto client = server.client();
   CuttingProxy proxy(server.port());
   TcpTransport network;
@@ -84,7 +84,7 @@ TEST_CASE("a redis-server loses its link to our master again and again under loa
 TEST_CASE("every link of a chain is cut under load, and the last holds what the first does") {
   const std::uint64_t seed = chosen_seed();
   CAPTURE(seed);
-  RedisServer head({"--repl-diskless-sync-delay", "0", "--repl-backlog-size", "512mb"});
+  RedisServer head({"--repl-backlog-size", "512mb"});
   RedisServer tail;
   auto head_client = head.client();
   auto tail_client = tail.client();
@@ -117,8 +117,8 @@ TEST_CASE("every link of a chain is cut under load, and the last holds what the 
 }
 
 TEST_CASE("the selected database is kept over a cut link, and told to those who join the chain later") {
-  RedisServer head({"--repl-diskless-sync-delay", "0"});
-  RedisServer third({"--repl-diskless-sync-delay", "0"});
+  RedisServer head;
+  RedisServer third;
   auto client = head.client();
   auto third_client = third.client();
   TcpTransport network;
@@ -162,11 +162,11 @@ TEST_CASE(
     "a snapshot that breaks off again and again leaves our replica's old data in place, until one is whole") {
   for (const std::string diskless : {"yes", "no"}) {
     CAPTURE(diskless);
-    RedisServer before({"--repl-diskless-sync-delay", "0"});
+    RedisServer before;
     auto before_client = before.client();
     for (int i = 0; i < 1000; ++i) before_client.add("SET", "before:" + std::to_string(i), i);
     before_client.flush();
-    RedisServer server({"--repl-diskless-sync", diskless, "--repl-diskless-sync-delay", "0"});
+    RedisServer server({"--repl-diskless-sync", diskless});
     auto client = server.client();
     Dice dice(1);
     for (int i = 0; i < 2000; ++i) client.add("SET", "after:" + std::to_string(i), dice.bytes(1000));
@@ -209,7 +209,7 @@ TEST_CASE("a redis-server whose snapshot from our master breaks off gets another
 }
 
 TEST_CASE("a redis-server that falls silent is left after the time-out and continued when it is back") {
-  RedisServer server({"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"});
+  RedisServer server({"--repl-ping-replica-period", "1"});
   auto client = server.client();
   TcpTransport network;
   ReplicationOptions options = impatient();
@@ -232,7 +232,7 @@ TEST_CASE("a redis-server that falls silent is left after the time-out and conti
 }
 
 TEST_CASE("a redis-server that restarts from its file continues its history with our replica") {
-  RedisServer server({"--repl-diskless-sync-delay", "0"});
+  RedisServer server;
   TcpTransport network;
   ReplicaNode replica(network);
   replica.role->follow(network, server.address());
@@ -257,7 +257,7 @@ TEST_CASE("a redis-server that restarts from its file continues its history with
 }
 
 TEST_CASE("a redis-server that restarts empty empties our replica") {
-  RedisServer server({"--repl-diskless-sync-delay", "0"});
+  RedisServer server;
   TcpTransport network;
   ReplicaNode replica(network);
   replica.role->follow(network, server.address());
@@ -280,7 +280,7 @@ TEST_CASE("a redis-server that restarts empty empties our replica") {
 
 TEST_CASE(
     "a redis-server that restarts empty is refused by a replica with a shrink guard, until it holds enough") {
-  RedisServer server({"--repl-diskless-sync-delay", "0"});
+  RedisServer server;
   TcpTransport network;
   ReplicationOptions options = impatient();
   options.keep_at_least = 0.5;

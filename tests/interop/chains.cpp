@@ -11,7 +11,7 @@ using namespace interop;
 TEST_CASE("redis-server, ours, redis-server: a chain holds the same at the same offset in every place") {
   const std::uint64_t seed = chosen_seed();
   CAPTURE(seed);
-  RedisServer head({"--repl-diskless-sync-delay", "0"});
+  RedisServer head;
   RedisServer tail;
   auto head_client = head.client();
   auto tail_client = tail.client();
@@ -47,7 +47,7 @@ TEST_CASE("ours, redis-server, ours: a chain holds the same at the same offset i
   CAPTURE(seed);
   TcpTransport network;
   MasterNode head(network);
-  RedisServer middle({"--repl-diskless-sync-delay", "0"});
+  RedisServer middle;
   auto middle_client = middle.client();
   ReplicaNode tail(network);
   StoreLoad load(head.data, seed);
@@ -74,7 +74,7 @@ TEST_CASE("ours, redis-server, ours: a chain holds the same at the same offset i
 
 TEST_CASE("our replica is promoted: a redis-server and another of ours go on by partial resync") {
   // Nothing may happen between the last look and the promotion: no ping, no key that expires.
-  RedisServer old_master({"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "3600"});
+  RedisServer old_master({"--repl-ping-replica-period", "3600"});
   RedisServer sibling;
   auto old_client = old_master.client();
   auto sibling_client = sibling.client();
@@ -165,7 +165,7 @@ TEST_CASE(
 TEST_CASE("a master that wrote on after its replica was promoted has to take a full resync") {
   TcpTransport network;
   MasterNode old_master(network);
-  RedisServer heir({"--repl-diskless-sync-delay", "0"});
+  RedisServer heir;
   auto heir_client = heir.client();
   make_replica(heir_client, old_master.port());
   old_master.store.set("shared", "1");
@@ -187,8 +187,8 @@ TEST_CASE("a master that wrote on after its replica was promoted has to take a f
 TEST_CASE(
     "a middle node of ours is promoted: the redis-server behind it and its sub-replicas go on by partial "
     "resync") {
-  RedisServer head({"--repl-diskless-sync-delay", "0"});
-  RedisServer behind({"--repl-diskless-sync-delay", "0"});
+  RedisServer head;
+  RedisServer behind;
   auto head_client = head.client();
   auto behind_client = behind.client();
   TcpTransport network;

@@ -29,7 +29,7 @@ TEST_CASE("a master of ours prints what redis-server prints: alone, with a repli
   TcpTransport network;
   ReplicationOptions options;
   MasterNode ours(network, options);
-  RedisServer theirs({"--repl-diskless-sync-delay", "0"});
+  RedisServer theirs;
   auto theirs_client = theirs.client();
   CHECK(info_fields(ours.role->info().text()) == info_fields(theirs_client.info("replication")));
 
@@ -70,7 +70,7 @@ TEST_CASE("a master of ours that wants good replicas prints how many it has, as 
 
 TEST_CASE("a replica of ours prints what a redis-server behind the same master prints, value for value") {
   RedisServer master({"--repl-diskless-sync-delay", "1"});
-  RedisServer theirs({"--repl-diskless-sync-delay", "0"});
+  RedisServer theirs;
   auto master_client = master.client();
   auto client = theirs.client();
   TcpTransport network;
@@ -122,7 +122,7 @@ TEST_CASE("a replica of ours that never reached its master prints what redis-ser
 }
 
 TEST_CASE("a redis-server's INFO shows our replica by its address, port, state and offset") {
-  RedisServer master({"--repl-diskless-sync-delay", "0"});
+  RedisServer master;
   auto client = master.client();
   TcpTransport network;
   ReplicaNode ours(network);

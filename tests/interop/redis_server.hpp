@@ -30,7 +30,8 @@ namespace interop {
 
 using replikv_tests::TemporaryDirectory;
 
-/// The full path of a program, which may be given already; throws, and says what to install, when there is none.
+/// The full path of a program, which may be given already; throws, and says what to install, when there is
+/// none.
 [[nodiscard]] inline std::string find_program(std::string_view name, std::string_view debian_package) {
   if (name.find('/') != std::string_view::npos) return std::string(name);
   const char* const variable = std::getenv("PATH");
@@ -170,7 +171,8 @@ class RedisServer {
   bool start() {
     std::vector<std::string> words{
         program_, "--port", std::to_string(port_), "--bind",      "127.0.0.1", "--save",
-        "",       "--dir",  directory().string(),  "--daemonize", "no"};
+        "",       "--dir",  directory().string(),  "--daemonize", "no",        "--repl-diskless-sync-delay",
+        "0"};
     words.insert(words.end(), options_.begin(), options_.end());
     process_ = std::make_unique<Process>(words, log_path());
     bool answers = false;

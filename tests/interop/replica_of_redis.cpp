@@ -64,8 +64,7 @@ TEST_CASE("our replica holds what redis-server holds, key by key, while the serv
   CAPTURE(seed);
   for (const std::string diskless : {"yes", "no"}) {
     CAPTURE(diskless);
-    RedisServer server({"--repl-diskless-sync", diskless, "--repl-diskless-sync-delay", "0",
-                        "--repl-ping-replica-period", "1"});
+    RedisServer server({"--repl-diskless-sync", diskless, "--repl-ping-replica-period", "1"});
     auto client = server.client();
     Dice dice(seed);
     fill(client, dice);
@@ -93,7 +92,7 @@ TEST_CASE("our replica holds what redis-server holds, key by key, while the serv
 TEST_CASE("several stores are databases 0, 1, 2 of redis-server, through MOVE, COPY and SWAPDB") {
   const std::uint64_t seed = chosen_seed();
   CAPTURE(seed);
-  RedisServer server({"--repl-diskless-sync-delay", "0"});
+  RedisServer server;
   auto client = server.client();
   ServerLoad load(server.port(), seed, 3);
   REQUIRE(load.makes(5000));
@@ -125,7 +124,7 @@ TEST_CASE("several stores are databases 0, 1, 2 of redis-server, through MOVE, C
 
 TEST_CASE(
     "a key that expired on redis-server is hidden on our replica at once, and deleted by the server's DEL") {
-  RedisServer server({"--repl-diskless-sync-delay", "0", "--enable-debug-command", "yes"});
+  RedisServer server({"--enable-debug-command", "yes"});
   auto client = server.client();
   TcpTransport network;
   ReplicaNode replica(network);
@@ -153,7 +152,7 @@ TEST_CASE(
 }
 
 TEST_CASE("what no store of ours mirrors is counted, and passed on to a redis-server behind us") {
-  RedisServer server({"--repl-diskless-sync-delay", "0"});
+  RedisServer server;
   RedisServer behind;
   auto client = server.client();
   auto behind_client = behind.client();
@@ -203,7 +202,7 @@ TEST_CASE("what no store of ours mirrors is counted, and passed on to a redis-se
 }
 
 TEST_CASE("values of other types in a snapshot are skipped whole and counted, functions and scripts too") {
-  RedisServer server({"--repl-diskless-sync-delay", "0"});
+  RedisServer server;
   auto client = server.client();
   for (int i = 0; i < 300; ++i) {  // past the compact encodings
     client.add("RPUSH", "list", i);
@@ -233,7 +232,7 @@ TEST_CASE("values of other types in a snapshot are skipped whole and counted, fu
 }
 
 TEST_CASE("a replica told to mirror everything says so instead of dropping a list") {
-  RedisServer server({"--repl-diskless-sync-delay", "0"});
+  RedisServer server;
   auto client = server.client();
   client.command("SET", "string", "1");
   TcpTransport network;

@@ -33,18 +33,11 @@ class TlsRedisServer {
  private:
   [[nodiscard]] std::vector<std::string> with_tls(const std::string& certificate,
                                                   std::vector<std::string> options) const {
-    const std::vector<std::string> tls{"--tls-port",
-                                       std::to_string(tls_port_),
-                                       "--tls-cert-file",
-                                       certificates() / (certificate + ".crt"),
-                                       "--tls-key-file",
-                                       certificates() / (certificate + ".key"),
-                                       "--tls-ca-cert-file",
-                                       certificates() / "ca.crt",
-                                       "--tls-replication",
-                                       "yes",
-                                       "--repl-diskless-sync-delay",
-                                       "0"};
+    const std::vector<std::string> tls{"--tls-port",         std::to_string(tls_port_),
+                                       "--tls-cert-file",    certificates() / (certificate + ".crt"),
+                                       "--tls-key-file",     certificates() / (certificate + ".key"),
+                                       "--tls-ca-cert-file", certificates() / "ca.crt",
+                                       "--tls-replication",  "yes"};
     options.insert(options.end(), tls.begin(), tls.end());
     return options;
   }

@@ -101,7 +101,7 @@ TEST_CASE("a node follows a node, in-process writes included") {
 }
 
 TEST_CASE("of several ports, a master is told that of the transport over which it is reached") {
-  RedisServer redis({"--repl-diskless-sync-delay", "0"});
+  RedisServer redis;
   replikv::TcpTransport other;
   Served node;
   const std::uint16_t first = node.port();

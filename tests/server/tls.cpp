@@ -10,6 +10,7 @@
 #include <tests/interop/redis_server.hpp>
 #include <tests/server/node_program.hpp>
 #include <tests/server/programs.hpp>
+#include <tests/server/sentinel_group.hpp>
 #include <utility>
 #include <vector>
 
@@ -334,8 +335,9 @@ TEST_CASE("a sentinel that speaks TLS with nodes finds the replica, promotes it 
                                 "\ntls-replication yes\n" + showing("client") + "sentinel monitor group " +
                                 here + " " + std::to_string(first.tls_port()) +
                                 " 1\nsentinel auth-pass group s3cret\nsentinel down-after-milliseconds group "
-                                "1500\nsentinel failover-timeout group 20000\n",
+                                "1500\nsentinel failover-timeout group 5000\n",
                             {"--sentinel"});
+  served::hasten(sentinel);
   auto at_sentinel = sentinel.client();
   auto at_second = second->client();
   at_second.command("AUTH", "s3cret");

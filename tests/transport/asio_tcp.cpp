@@ -98,6 +98,24 @@ TEST_CASE(
   CHECK(eventually(harness, [&] { return owner.use_count() == 1; }));
 }
 
+TEST_CASE("TcpTransport: a listener may end at the moment somebody arrives") {
+  replikv::TcpTransport transport;
+  const auto engine = transport.engine();
+  for (int i = 0; i < 300; ++i) {
+    std::string bound;
+    std::error_code error;
+    auto listener = engine->listen(
+        "127.0.0.1:0", [](auto) {}, bound, error);
+    REQUIRE_MESSAGE(!error, error.message());
+    asio::io_context io;
+    asio::ip::tcp::socket visitor(io);
+    const auto port = static_cast<std::uint16_t>(std::stoi(bound.substr(bound.rfind(':') + 1)));
+    visitor.connect({asio::ip::make_address("127.0.0.1"), port});
+    for (volatile int turns = i * 50; turns > 0;) turns = turns - 1;  // sooner or later
+    listener.reset();
+  }
+}
+
 TEST_CASE("TcpTransport: the application's io_context may end before the nodes that used it") {
   auto io = std::make_unique<asio::io_context>();
   std::optional<replikv::TcpTransport> transport(std::in_place, *io);

@@ -470,13 +470,13 @@ template <AsioFamily Family>
 class AsioListener final : public AsioPart, public std::enable_shared_from_this<AsioListener<Family>> {
  public:
   using Endpoint = typename Family::Endpoint;
+  using Socket = typename Family::Socket;
 
   AsioListener(const AsioStrand& strand, std::shared_ptr<AsioContext> context,
                typename Family::Settings settings, AcceptHandler on_link)
       : context_(std::move(context)),
         settings_(std::move(settings)),
         acceptor_(std::in_place, strand),
-        incoming_(std::in_place, strand),
         pause_(std::in_place, strand),
         on_link_(std::make_shared<const AcceptHandler>(std::move(on_link))) {}
 
@@ -512,7 +512,6 @@ class AsioListener final : public AsioPart, public std::enable_shared_from_this<
     on_link.swap(on_link_);
     if (claim_) Family::release(*std::exchange(claim_, std::nullopt));
     acceptor_.reset();
-    incoming_.reset();
     pause_.reset();
   }
 
@@ -520,22 +519,23 @@ class AsioListener final : public AsioPart, public std::enable_shared_from_this<
   static constexpr Duration pause_after_error = std::chrono::milliseconds{100};
   static constexpr std::size_t greeted_max = 1000;
 
+  // What comes belongs to the operation until it is handed over: `end` may run meanwhile, in another thread.
   void accept() {
-    acceptor_->async_accept(*incoming_, [self = this->shared_from_this()](std::error_code error) {
-      self->context_->enter([&] { self->has_accepted(error); });
+    acceptor_->async_accept([self = this->shared_from_this()](std::error_code error, Socket incoming) {
+      self->context_->enter([&] { self->has_accepted(error, std::move(incoming)); });
     });
   }
 
-  void has_accepted(std::error_code error) {
+  void has_accepted(std::error_code error, Socket incoming) {
     std::shared_ptr<AsioLink<Family>> link;
     {
       const std::lock_guard lock(mutex_);
       if (!acceptor_) return;
       if (error && error != asio::error::connection_aborted) return accept_later();
-      const auto make_stream = [this](typename Family::Socket socket) {
+      const auto make_stream = [this](Socket socket) {
         return Family::incoming(settings_, context_, std::move(socket));
       };
-      if (!error) link = context_->add<AsioLink<Family>>(context_, std::move(*incoming_), make_stream);
+      if (!error) link = context_->add<AsioLink<Family>>(context_, std::move(incoming), make_stream);
       accept();
     }
     if (link != nullptr) greet(std::move(link));
@@ -582,7 +582,6 @@ class AsioListener final : public AsioPart, public std::enable_shared_from_this<
   std::list<std::shared_ptr<AsioLink<Family>>> greeted_;  // the context's
   std::mutex mutex_;
   std::optional<typename Family::Acceptor> acceptor_;
-  std::optional<typename Family::Socket> incoming_;
   std::optional<AsioTimer> pause_;
   std::optional<typename Family::Claim> claim_;
   std::shared_ptr<const AcceptHandler> on_link_;
