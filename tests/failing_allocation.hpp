@@ -14,6 +14,9 @@
 #if __has_feature(thread_sanitizer)  // clang's runtime has these operators itself, and not weak
 #define REPLIKV_OPERATOR_NEW_IS_TAKEN
 #endif
+#if __has_feature(address_sanitizer)
+#define REPLIKV_ALLOCATIONS_ARE_SLOW
+#endif
 #endif
 
 namespace failing_allocation {
@@ -23,6 +26,14 @@ namespace failing_allocation {
 inline constexpr bool is_possible = false;
 #else
 inline constexpr bool is_possible = true;
+#endif
+
+/// Which allocations fail where a test has each of them fail: every one, or, where that takes long, every
+/// third.
+#ifdef REPLIKV_ALLOCATIONS_ARE_SLOW
+inline constexpr std::size_t stride = 3;
+#else
+inline constexpr std::size_t stride = 1;
 #endif
 
 /// Whether memory is there again after the allocation that failed.

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <new>
+#include <random>
 #include <tests/replication/cluster.hpp>
 #include <tests/replication/scarce_transport.hpp>
 
@@ -210,8 +211,9 @@ void fail_each_allocation(Prepare&& prepare, Play&& play, Finish&& finish) {
   };
   run(SIZE_MAX, Mode::once);  // what is made once and for ever
   std::size_t failures = 0;
+  const std::size_t first = std::random_device{}() % failing_allocation::stride;
   for (const Mode mode : {Mode::once, Mode::sticky}) {
-    for (std::size_t successes = 0;; ++successes, ++failures) {
+    for (std::size_t successes = first;; successes += failing_allocation::stride, ++failures) {
       CAPTURE(successes);
       CAPTURE((mode == Mode::once));
       const std::size_t blocks = failing_allocation::live_blocks;

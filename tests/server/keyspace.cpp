@@ -21,7 +21,7 @@ using replikv::Error;
 using replikv::Store;
 using replikv::WallTime;
 using replikv::server::Keyspace;
-using Pair = std::pair<std::string_view, std::string_view>;
+using KeyAndValue = std::pair<std::string_view, std::string_view>;
 
 const WallTime later{std::chrono::milliseconds(4'102'444'800'000)};
 
@@ -85,7 +85,7 @@ TEST_CASE("update: what throws changes nothing") {
 TEST_CASE("set_many: sets all, takes expiries away, and of equal keys the last counts") {
   alone_and_in_a_transaction<std::string>([](Keyspace& keys) {
     keys.set("a", "old", later);
-    keys.set_many(std::array{Pair("a", "1"), Pair("b", "2"), Pair("b", "3")});
+    keys.set_many(std::array{KeyAndValue("a", "1"), KeyAndValue("b", "2"), KeyAndValue("b", "3")});
     CHECK(value_of(keys, "a") == "1");
     CHECK(value_of(keys, "b") == "3");
     CHECK(keys.expires_at("a") == Keyspace::never);
@@ -97,9 +97,9 @@ TEST_CASE("set_many: sets all, takes expiries away, and of equal keys the last c
 TEST_CASE("set_many: with a value that is none of the store's nothing is set") {
   Store<std::string, std::int64_t> store;
   replikv::detail::StoreKeyspace keyspace(store);
-  CHECK_THROWS_AS(keyspace.set_many(std::array{Pair("a", "1"), Pair("b", "x")}), Error);
+  CHECK_THROWS_AS(keyspace.set_many(std::array{KeyAndValue("a", "1"), KeyAndValue("b", "x")}), Error);
   CHECK(store.empty());
-  keyspace.set_many(std::array{Pair("a", "1"), Pair("b", "2")});
+  keyspace.set_many(std::array{KeyAndValue("a", "1"), KeyAndValue("b", "2")});
   CHECK(store.get("b") == 2);
 }
 
